@@ -1,0 +1,13 @@
+/** prctl(2). */
+export const PR = {
+  SET_PDEATHSIG: 1,
+  GET_DUMPABLE: 3,
+  SET_DUMPABLE: 4,
+  SET_NAME: 15,
+  CAPBSET_READ: 23,
+  CAPBSET_DROP: 24,
+  SET_SECUREBITS: 28,
+  SET_NO_NEW_PRIVS: 38,
+  CAP_AMBIENT: 47,
+} as const;
+export const PR_CAP_AMBIENT_CLEAR_ALL = 4;

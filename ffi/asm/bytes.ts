@@ -1,0 +1,74 @@
+/** A growing run of bytes with branches to resolve: what both encoders share. */
+
+interface Branch {
+  readonly at: number;
+  readonly label: string;
+  readonly resolve: (bytes: DataView, at: number, target: number) => void;
+}
+
+export interface Bytes {
+  readonly length: number;
+  byte(...values: number[]): void;
+  word(value: number): void;
+  quad(value: bigint): void;
+  label(name: string): void;
+  /** Remembers that the bytes at `at` depend on where `label` is. */
+  branch(at: number, label: string, resolve: Branch["resolve"]): void;
+  finish(): Uint8Array;
+}
+
+/** Starts an empty run. */
+export function bytes(): Bytes {
+  let buffer = new Uint8Array(4096);
+  let view = new DataView(buffer.buffer);
+  let length = 0;
+  const labels = new Map<string, number>();
+  const branches: Branch[] = [];
+  const reserve = (more: number): void => {
+    if (length + more <= buffer.length) return;
+    const larger = new Uint8Array(buffer.length * 2);
+    larger.set(buffer);
+    buffer = larger;
+    view = new DataView(buffer.buffer);
+  };
+  return {
+    get length() {
+      return length;
+    },
+    byte(...values) {
+      reserve(values.length);
+      for (const value of values) buffer[length++] = value;
+    },
+    word(value) {
+      reserve(4);
+      view.setInt32(length, value, true);
+      length += 4;
+    },
+    quad(value) {
+      reserve(8);
+      view.setBigInt64(length, value, true);
+      length += 8;
+    },
+    label(name) {
+      if (labels.has(name)) throw new Error(`label ${name} is there twice`);
+      labels.set(name, length);
+    },
+    branch(at, label, resolve) {
+      branches.push({ at, label, resolve });
+    },
+    finish() {
+      for (const { at, label, resolve } of branches) {
+        const target = labels.get(label);
+        if (target === undefined) throw new Error(`no label ${label}`);
+        resolve(view, at, target);
+      }
+      return buffer.slice(0, length);
+    },
+  };
+}
+
+/** The value itself; throws RangeError where 32 signed bits do not hold it, the most that x86_64 takes in most places. */
+export function signed32(value: number): number {
+  if (value !== (value | 0)) throw new RangeError(`${value} does not fit into 32 signed bits`);
+  return value;
+}

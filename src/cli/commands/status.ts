@@ -1,0 +1,47 @@
+import type { Job } from "#spec/job.ts";
+import { command } from "../command.ts";
+import { forEachName } from "../each.ts";
+import { idOf, jobPath, withJob } from "../names.ts";
+import { print, wantsColor } from "../output.ts";
+import { show } from "../show.ts";
+
+export default command({
+  name: "status",
+  description: "Show everything about a job",
+  about: "State, end, use of resources now, and every limit with what holds it.",
+  args: {
+    job: {
+      type: "positional",
+      required: true,
+      repeat: true,
+      valueHint: "JOB",
+      description: "Name or beginning of it",
+      completes: "job",
+    },
+  },
+  examples: [
+    "tele status jobs/backup",
+    "tele status backup --json",
+    "tele status backup --format '{{.state}} {{.usage.memoryBytes}}'",
+  ],
+  run: ({ flags, globals, client }) => {
+    const call = (id: string) => ({ method: "GET", path: jobPath(id) }) as const;
+    if (globals.curl) {
+      for (const word of flags.job) print(`${client.curl(call(idOf(word)))}\n`);
+      return 0;
+    }
+    let first = true;
+    return forEachName(flags.job, async (word) => {
+      const job = await withJob(client, word, (id) => client.json<Job>(call(id)));
+      await show(globals, job, async () => {
+        const [{ renderStatus }, { painter }] = await Promise.all([
+          import("../render/status.ts"),
+          import("../render/color.ts"),
+        ]);
+        const page = renderStatus(job, Date.now(), painter(wantsColor(1)));
+        return first ? page : `\n${page}`;
+      });
+      first = false;
+    });
+  },
+});

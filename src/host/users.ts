@@ -1,0 +1,54 @@
+/** Users of the host, for jobs that run in its root file system (passwd(5), group(5)). */
+import { readFileSync, statSync } from "node:fs";
+import { TeleError } from "#errors";
+import type { Identity } from "#spec/facts.ts";
+
+/** Looks up `name`, `uid` or `uid:gid`. A number need not be in the files, a name must: INVALID_ARGUMENT. */
+export function lookupUser(user: string): Identity {
+  const [first = "", second] = user.split(":");
+  const numeric = /^\d+$/.test(first);
+  const entries = passwd();
+  const entry = entries.find(([name, , uid]) => (numeric ? Number(uid) === Number(first) : name === first));
+  if (!numeric && !entry) {
+    throw new TeleError("INVALID_ARGUMENT", {
+      detail: `there is no user ${first} in the job's root file system`,
+      hint: "name one of its /etc/passwd, or give a number",
+      faults: [{ pointer: "/user", detail: `no such user: ${first}` }],
+    });
+  }
+  const uid = numeric ? Number(first) : Number(entry?.[2]);
+  const primary = Number(entry?.[3] ?? 0);
+  const gid = second === undefined ? primary : Number(second);
+  const name = entry?.[0];
+  // Supplementary groups only where the primary one was not chosen, as docker does.
+  const groups =
+    second === undefined && name !== undefined && uid !== 0
+      ? group()
+          .filter((g) => (g[3] ?? "").split(",").includes(name))
+          .map((g) => Number(g[2]))
+      : [];
+  return { uid, gid, groups: [...new Set(groups)], home: entry?.[5] || "/" };
+}
+
+const passwd = cached("/etc/passwd");
+const group = cached("/etc/group");
+
+/** Lines of a colon-separated file, read again only when it changed. */
+function cached(path: string): () => readonly string[][] {
+  let stamp = -1;
+  let rows: string[][] = [];
+  return () => {
+    const now = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+    if (now !== stamp) {
+      rows =
+        now === 0
+          ? []
+          : readFileSync(path, "utf8")
+              .split("\n")
+              .filter((line) => line !== "" && !line.startsWith("#"))
+              .map((line) => line.split(":"));
+      stamp = now;
+    }
+    return rows;
+  };
+}

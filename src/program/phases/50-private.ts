@@ -1,0 +1,19 @@
+/** Private `/tmp` and `/run`, and an empty cover over each directory of ours: state and keys are nobody's business inside. */
+import { MS } from "#ffi/abi/mount.ts";
+import type { Phase } from "../phase.ts";
+import { type Step, step } from "../step.ts";
+
+export const privateDirectories: Phase = ({ facts }) => [
+  // Covered first: what lies below /tmp or /run is gone from sight in the next step anyway.
+  ...facts.hide.map(
+    (path, index): Step =>
+      step(
+        `hide.cover-${index}`,
+        "mount",
+        ["tmpfs", path, "tmpfs", MS.RDONLY | MS.NOSUID | MS.NODEV | MS.NOEXEC, "mode=755"],
+        { tolerate: ["ENOENT"] },
+      ),
+  ),
+  step("tmp.mount", "mount", ["tmpfs", "/tmp", "tmpfs", MS.NOSUID | MS.NODEV, "mode=1777"]),
+  step("run.mount", "mount", ["tmpfs", "/run", "tmpfs", MS.NOSUID | MS.NODEV, "mode=755"]),
+];

@@ -1,0 +1,265 @@
+/** One open job in the daemon: its tether, its cgroup, its output and the timers that may end it. */
+import { readFileSync } from "node:fs";
+import type { JobCgroup } from "#host/cgroup/job.ts";
+import { SIG, signalNumber } from "#ffi/abi/signal.ts";
+import { decodeRecord, type ExitRecord } from "#program/report.ts";
+import type { Job, Usage } from "#spec/job.ts";
+import { conclude, type Ending, type StopReason } from "./lifecycle.ts";
+import type { GrowingOutput } from "./output.ts";
+import type { PumpEvent } from "./pump/protocol.ts";
+import type { JobPaths } from "./state-directory.ts";
+import { type JobPatch, type JobRecord, type Live, toJob } from "./store/record.ts";
+import type { Tether, TetherEnd } from "./tether.ts";
+
+/** Milliseconds between the first signal of a stop and KILL, where nobody asks for another. */
+export const DEFAULT_GRACE_MS = 5_000;
+/** How long KILL of the main process may take before PID 1 of the sandbox itself is killed. */
+const LAST_RESORT_MS = 5_000;
+/** How old a reading of the cgroup may be: many clients may ask for the status of one job. */
+const USAGE_AGE_MS = 20;
+/** Longest delay of a timer: setTimeout takes 32 bits of milliseconds. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** What a live job asks of its supervisor. */
+export interface Keeper {
+  /** A change that must be kept; retried by the keeper while the disk is full. */
+  readonly update: (id: string, patch: JobPatch) => void;
+  readonly sizes: (slot: number) => { size: number; records: number };
+  /** The job began to stop. */
+  readonly stopping: (job: LiveJob) => void;
+  /** Everything about the end is known and nothing of it is kept yet. */
+  readonly ended: (job: LiveJob, patch: JobPatch) => void;
+}
+
+export interface LiveJob {
+  readonly id: string;
+  readonly paths: JobPaths;
+  readonly cgroup: JobCgroup | undefined;
+  readonly tether: Tether;
+  readonly output: GrowingOutput;
+  record(): JobRecord;
+  /** As the API shows it, with a reading of the kernel at most 20 ms old. */
+  view(): Job;
+  /** The same without asking the kernel. */
+  glance(): Job;
+  /** Told by the pump. */
+  heard(event: PumpEvent): void;
+  /** Begins to stop it; the first reason stays, a shorter grace counts. */
+  stop(reason: StopReason, by: string, options?: { signal?: string; graceMs?: number; message?: string }): void;
+  /** Waits for the end, or for the signal. */
+  closed(signal: AbortSignal): Promise<void>;
+  /** Called once its end is kept: wakes everybody. */
+  settle(patch: JobPatch): void;
+  /** Starts the timers that its spec and its record ask for. */
+  arm(): void;
+  /** Forgets timers; the job itself goes on. */
+  disarm(): void;
+}
+
+/** What a live job is made of. */
+export interface LiveParts {
+  readonly record: JobRecord;
+  readonly paths: JobPaths;
+  readonly cgroup: JobCgroup | undefined;
+  readonly tether: Tether;
+  readonly output: GrowingOutput;
+  readonly slot: () => number;
+  readonly keeper: Keeper;
+  /** Called when the tether says that the workload runs, or which step failed. */
+  readonly born: (failure?: { step: number; errno: number }) => void;
+}
+
+/** Wraps what was started or found. */
+export function liveJob({ record: first, paths, cgroup, tether, output, slot, keeper, born }: LiveParts): LiveJob {
+  let record = first;
+  let usage: Usage | undefined;
+  let readAt = 0;
+  let mainPid: number | undefined;
+  let failed = false;
+  let stopMessage: string | undefined;
+  const timers = new Map<string, NodeJS.Timeout>();
+  const waiting = new Set<() => void>();
+
+  function timer(name: string, milliseconds: number, then: () => void): void {
+    clearTimeout(timers.get(name));
+    const delay = Math.max(0, Math.min(milliseconds, LONGEST_TIMER_MS));
+    const rest = milliseconds - delay;
+    timers.set(
+      name,
+      setTimeout(() => (rest > 0 ? timer(name, rest, then) : then()), delay),
+    );
+  }
+
+  function disarm(): void {
+    for (const pending of timers.values()) clearTimeout(pending);
+    timers.clear();
+  }
+
+  function currentUsage(): Usage {
+    const now = Date.now();
+    if (!usage || now - readAt >= USAGE_AGE_MS) {
+      const started = Number((record.startNs ?? record.createNs) / 1_000n);
+      usage = { wallUs: Math.max(0, now * 1_000 - started), ...cgroup?.usage(), outputBytes: output.size() };
+      readAt = now;
+    }
+    return usage;
+  }
+
+  function live(): Live {
+    mainPid ??= tether.mainPid();
+    return { usage: currentUsage(), ...(mainPid !== undefined && { pid: mainPid }) };
+  }
+
+  function kill(): void {
+    // The main process alone: its tether then kills whatever is left in the namespace and still writes the record.
+    tether.signalMain(SIG.KILL);
+    timer("last resort", LAST_RESORT_MS, () => tether.kill());
+  }
+
+  function end(): void {
+    disarm();
+    const { size, records } = keeper.sizes(slot());
+    output.advance(size, records);
+    const exit = readExit(paths.exit);
+    // Its parent can ask how a tether without a record ended; it is gone by now, its pipe was closed.
+    const how = exit ? undefined : waitBriefly(tether);
+    const final = finalUsage(cgroup, exit, record, output.size());
+    const ending: Ending = {
+      exit,
+      tether: how,
+      oomKilled: cgroup?.oomKilled() ?? false,
+      usage: final,
+      ...(record.stopReason !== undefined && {
+        stop: {
+          reason: record.stopReason as StopReason,
+          by: record.stopRequestedBy ?? "tele",
+          ...(stopMessage !== undefined && { message: stopMessage }),
+        },
+      }),
+    };
+    const { state, end: concluded } = conclude(ending);
+    keeper.ended(job, {
+      state,
+      reason: concluded.reason,
+      end: concluded,
+      endNs: exit?.endNs ?? BigInt(Date.now()) * 1_000_000n,
+      ...(exit && { startNs: exit.startNs }),
+    });
+  }
+
+  const job: LiveJob = {
+    id: record.id,
+    paths,
+    cgroup,
+    tether,
+    output,
+    record: () => record,
+    view: () => toJob(record, record.state === "RUNNING" ? live() : undefined),
+    glance() {
+      if (record.state !== "RUNNING") return toJob(record);
+      mainPid ??= tether.mainPid();
+      return toJob(record, {
+        usage: usage ?? { wallUs: 0, outputBytes: output.size() },
+        ...(mainPid !== undefined && { pid: mainPid }),
+      });
+    },
+    heard(event) {
+      if (event.kind === "grown") {
+        const { size, records } = keeper.sizes(event.slot);
+        output.advance(size, records);
+      } else if (event.kind === "started") {
+        // After a failure the tether still says that its child is born; the failure was said first.
+        if (!failed) born();
+      } else if (event.kind === "failed") {
+        failed = true;
+        born(event);
+      } else if (event.kind === "limit") {
+        const why =
+          event.errno === undefined
+            ? `it wrote more than its limit of output`
+            : `its output could not be written: ${event.errno}`;
+        job.stop("OUTPUT_LIMIT", "tele", { message: why });
+      } else if (!failed) end();
+      else disarm();
+    },
+    stop(reason, by, { signal = "SIGTERM", graceMs = DEFAULT_GRACE_MS, message } = {}) {
+      if (record.stopReason === undefined) {
+        const patch: JobPatch = { reason: "STOPPING", stopReason: reason, stopRequestedBy: by };
+        record = { ...record, ...patch };
+        stopMessage = message;
+        keeper.update(record.id, patch);
+        keeper.stopping(job);
+      }
+      const number = signalNumber(signal) ?? SIG.TERM;
+      if (number === SIG.KILL || graceMs <= 0) return kill();
+      tether.signalMain(number);
+      timer("grace", graceMs, kill);
+    },
+    closed(signal) {
+      if (record.state !== "RUNNING" || signal.aborted) return Promise.resolve();
+      return new Promise((resolve) => {
+        const done = (): void => {
+          waiting.delete(done);
+          signal.removeEventListener("abort", done);
+          resolve();
+        };
+        waiting.add(done);
+        signal.addEventListener("abort", done, { once: true });
+      });
+    },
+    settle(patch) {
+      record = { ...record, ...patch };
+      output.end();
+      for (const wake of waiting) wake();
+    },
+    arm() {
+      if (record.stopReason !== undefined) timer("grace", DEFAULT_GRACE_MS, kill);
+      else if (record.spec.timeout !== undefined) {
+        const due = Number((record.startNs ?? record.createNs) / 1_000_000n) + record.spec.timeout;
+        timer("timeout", due - Date.now(), () => job.stop("TIMED_OUT", "tele"));
+      }
+    },
+    disarm,
+  };
+  return job;
+}
+
+/** The exit record, where the tether has written it. */
+export function readExit(path: string): ExitRecord | undefined {
+  try {
+    return decodeRecord(readFileSync(path));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The kernel's figures where a cgroup has them, the tether's own where not. */
+export function finalUsage(
+  cgroup: JobCgroup | undefined,
+  exit: ExitRecord | undefined,
+  record: JobRecord,
+  outputBytes: number,
+): Usage {
+  const measured = cgroup?.usage();
+  const { memoryBytes: _memory, pids: _pids, ...counted } = measured ?? {};
+  const startNs = exit?.startNs ?? record.startNs ?? record.createNs;
+  const endNs = exit?.endNs ?? BigInt(Date.now()) * 1_000_000n;
+  return {
+    wallUs: Math.max(0, Number((endNs - startNs) / 1_000n)),
+    ...(exit && { cpuUs: exit.userUs + exit.systemUs, memoryPeakBytes: exit.maxRssBytes }),
+    ...Object.fromEntries(Object.entries(counted).filter(([, value]) => value !== undefined)),
+    // Finer than cgroup v1's, which samples at the clock tick, and whole: the tether reaped every process of the job.
+    ...(exit && { userUs: exit.userUs, systemUs: exit.systemUs }),
+    outputBytes,
+  };
+}
+
+/** A tether whose pipe is closed is as good as dead: asks for its status a bounded number of times. */
+function waitBriefly(tether: Tether): TetherEnd | undefined {
+  for (let i = 0; i < 1_000; i++) {
+    const how = tether.reap();
+    if (how === "unknown") return undefined;
+    if (how !== "running") return how;
+  }
+  return undefined;
+}

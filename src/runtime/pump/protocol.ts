@@ -1,0 +1,59 @@
+/**
+ * What the main thread and the pump's thread say to each other.
+ *
+ * Sizes go through shared memory, so that a job that writes a gigabyte a second costs the main thread one message per
+ * look, not one per read. Each job has a slot: three 64-bit numbers.
+ */
+import type { MessagePort } from "node:worker_threads";
+
+/** How many jobs one pump carries. */
+export const SLOTS = 16_384;
+/** Numbers of a slot: bytes in the data file, records in the index file, and whether a `grown` is on its way. */
+export const SLOT = { size: 0, records: 1, told: 2, length: 3 } as const;
+
+/** What the worker is born with. */
+export interface PumpData {
+  readonly port: MessagePort;
+  /** `SLOTS * SLOT.length` 64-bit numbers. */
+  readonly sizes: SharedArrayBuffer;
+  /** An eventfd: written after each command, because the worker waits in epoll and not in its event loop. */
+  readonly wake: number;
+}
+
+/** Descriptors of a job that the pump owns from now on, and where its output stands. */
+export interface Carry {
+  readonly kind: "carry";
+  readonly slot: number;
+  readonly report: number;
+  readonly stdout: number;
+  readonly stderr: number;
+  readonly data: number;
+  readonly index: number;
+  /** Bytes already in the data file, and records in the index (after a restart). */
+  readonly size: number;
+  readonly records: number;
+  /** Time of the last of these records, nanoseconds since the epoch: the next one is not older. */
+  readonly lastNs: bigint;
+  /** Most bytes of output. */
+  readonly limit: number;
+}
+
+export type Command =
+  | Carry
+  /** Let go of a job whose tether is gone or was found ended: read what its pipes still hold, close, say `ended`. */
+  | { readonly kind: "finish"; readonly slot: number }
+  | { readonly kind: "quit" };
+
+export type PumpEvent =
+  /** The tether began (its workload runs) or failed at a step. */
+  | { readonly kind: "started"; readonly slot: number }
+  | { readonly kind: "failed"; readonly slot: number; readonly step: number; readonly errno: number }
+  /** The slot's sizes moved; sent again only after `told` was set back to 0. */
+  | { readonly kind: "grown"; readonly slot: number }
+  /** The output limit is reached, or the disk refused (`errno`): what follows is dropped. */
+  | { readonly kind: "limit"; readonly slot: number; readonly errno?: string }
+  /**
+   * Nothing more will come: every descriptor is closed, every byte that the limit allows is in the file. `recorded`
+   * tells whether the tether said that it wrote its exit record; otherwise it vanished.
+   */
+  | { readonly kind: "ended"; readonly slot: number; readonly recorded: boolean };

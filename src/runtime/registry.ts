@@ -1,0 +1,239 @@
+/** The open jobs of a daemon: in memory while they run, in the store for good. Births, ends, and who is told of them. */
+import { TeleError } from "#errors";
+import { callBrief } from "#program/listing.ts";
+import { blame } from "#program/report.ts";
+import type { JobEvent } from "#spec/job.ts";
+import { conclude, startExitCode, type StopReason } from "./lifecycle.ts";
+import { finalUsage, type Keeper, liveJob, type LiveJob, readExit } from "./live-job.ts";
+import { createOutput, repairOutput } from "./output.ts";
+import type { Pump } from "./pump/pump.ts";
+import type { Found } from "./restart.ts";
+import type { Ground, Started } from "./start.ts";
+import { jobPaths, removeJobDirectory, type StateDirectory } from "./state-directory.ts";
+import type { Store } from "./store/store.ts";
+import { type JobPatch, type JobRecord, toJob } from "./store/record.ts";
+import { tether as wrapTether } from "./tether.ts";
+import { undertaker } from "./undertaker.ts";
+
+/** How long to wait before trying again to keep a change that the full disk refused. */
+const RETRY_MS = 1_000;
+
+export interface RegistryParts {
+  readonly state: StateDirectory;
+  readonly store: Store;
+  readonly pump: Pump;
+  readonly ground: Ground;
+}
+
+export interface Registry {
+  readonly live: ReadonlyMap<string, LiveJob>;
+  /** Puts a launched job on record and waits until its program runs. START_FAILED otherwise, and the job stays as FAILED. */
+  birth(id: string, owner: string, spec: JobRecord["spec"], made: Started): Promise<LiveJob>;
+  /** Goes on with a job that an earlier daemon started. */
+  adopt(record: JobRecord, found: Found): Promise<void>;
+  /** Ends a job whose tether is gone, from what its files and its cgroup say. */
+  conclude(record: JobRecord): Promise<void>;
+  tell(type: JobEvent["type"], job: JobEvent["job"]): void;
+  subscribe(listener: (event: JobEvent) => void): () => void;
+  /** Lets go of every job; they go on. */
+  close(): Promise<void>;
+}
+
+/** An empty registry over an open store and a running pump. */
+export function createRegistry({ state, store, pump, ground }: RegistryParts): Registry {
+  const live = new Map<string, LiveJob>();
+  const listeners = new Set<(event: JobEvent) => void>();
+  const graves = undertaker();
+  let sequence = 0;
+  let closing = false;
+
+  function tell(type: JobEvent["type"], job: JobEvent["job"]): void {
+    sequence += 1;
+    const event: JobEvent = { sequence, time: new Date().toISOString(), type, job };
+    for (const listener of listeners) listener(event);
+  }
+
+  /** Makes a change, again and again while the disk is full: an end that cannot be written is not forgotten. */
+  async function keep(change: () => void): Promise<void> {
+    for (;;) {
+      try {
+        return change();
+      } catch (error) {
+        if (closing || !(error instanceof TeleError) || error.code !== "INSUFFICIENT_STORAGE") throw error;
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+  }
+
+  /** Puts an end on disk; only then may the tether go, and with it the pipes. */
+  async function bury(job: LiveJob, patch: JobPatch): Promise<void> {
+    await keep(() => store.update(job.id, patch));
+    await store.durable();
+    job.settle(patch);
+    live.delete(job.id);
+    tell("job.ended", job.glance());
+    await graves.bury(job.tether, job.cgroup);
+  }
+
+  /** A daemon that is going leaves what it cannot keep to the next one: the tether still has it. */
+  const leaveToNext = (): void => undefined;
+
+  const keeper: Keeper = {
+    update: (id, patch) => void keep(() => store.update(id, patch)).catch(leaveToNext),
+    sizes: (slot) => pump.sizes(slot),
+    stopping: (job) => tell("job.stopping", job.glance()),
+    ended: (job, patch) => void bury(job, patch).catch(leaveToNext),
+  };
+
+  async function failedStart(job: LiveJob, made: Started, failure: { step: number; errno: number }): Promise<never> {
+    const { program } = made;
+    const failed = program.steps[failure.step];
+    const { step, errno } = failure.errno > 0 ? blame(program.steps, failure) : { step: "tether.start", errno: "EIO" };
+    const detail =
+      failure.errno > 0 && failed
+        ? `${step}: ${callBrief(failed)}: ${errno}`
+        : `${step}: the tether died before the program ran`;
+    const usage = finalUsage(undefined, undefined, job.record(), 0);
+    const { state: closed, end } = conclude({
+      exit: undefined,
+      tether: undefined,
+      startFailure: { step, errno, detail },
+      oomKilled: false,
+      usage,
+    });
+    await bury(job, { state: closed, reason: end.reason, end, endNs: nowNs() });
+    throw new TeleError("START_FAILED", {
+      detail,
+      step,
+      errno,
+      resource: `jobs/${job.id}`,
+      ...startHint(step, errno, job.record()),
+    });
+  }
+
+  return {
+    live,
+    async birth(id, owner, spec, made) {
+      const { launched, cgroup, enforced, limits, data, index } = made;
+      const paths = jobPaths(state, id);
+      const held = wrapTether(launched.pid, launched.pidfd);
+      const now = nowNs();
+      const record: JobRecord = {
+        id,
+        owner,
+        spec,
+        state: "RUNNING",
+        reason: "RUNNING",
+        createNs: now,
+        startNs: now,
+        enforced,
+        tether: held.record,
+      };
+      const output = createOutput({ dataPath: paths.data, indexPath: paths.index, size: 0, records: 0, ended: false });
+      let slot = -1;
+      const first = Promise.withResolvers<{ step: number; errno: number } | undefined>();
+      const job = liveJob({
+        record,
+        paths,
+        cgroup,
+        tether: held,
+        output,
+        slot: () => slot,
+        keeper,
+        born: first.resolve,
+      });
+      const { report, stdout, stderr } = launched;
+      slot = pump.carry(
+        { report, stdout, stderr, data, index, size: 0, records: 0, lastNs: 0n, limit: limits.output },
+        (event) => {
+          // A tether that vanishes before its first word is a failed start too.
+          if (event.kind === "ended") first.resolve({ step: 0, errno: 0 });
+          job.heard(event);
+        },
+      );
+      try {
+        store.insert(record);
+        live.set(id, job);
+      } catch (error) {
+        held.kill();
+        await graves.bury(held, cgroup);
+        removeJobDirectory(paths);
+        throw error;
+      }
+      const [failure] = await Promise.all([first.promise, store.durable()]);
+      if (failure) return failedStart(job, made, failure);
+      job.arm();
+      return job;
+    },
+    async adopt(record, { tether, descriptors, data, index, size, records, lastNs }) {
+      const paths = jobPaths(state, record.id);
+      const output = createOutput({ dataPath: paths.data, indexPath: paths.index, size, records, ended: false });
+      const cgroup = await ground.cgroups.open(record.id);
+      let slot = -1;
+      const job = liveJob({ record, paths, cgroup, tether, output, slot: () => slot, keeper, born: () => undefined });
+      live.set(record.id, job);
+      const limit = record.spec.limits.output ?? ground.defaultOutput;
+      slot = pump.carry({ ...descriptors, data, index, size, records, lastNs, limit }, (event) => job.heard(event));
+      job.arm();
+      // The tether's last word may have been heard by the daemon that died: its record says the same.
+      if (readExit(paths.exit)) pump.finish(slot);
+    },
+    async conclude(record) {
+      const paths = jobPaths(state, record.id);
+      const { size } = repairOutput({ dataPath: paths.data, indexPath: paths.index });
+      const cgroup = await ground.cgroups.open(record.id);
+      const exit = readExit(paths.exit);
+      const { state: closed, end } = conclude({
+        exit,
+        tether: undefined,
+        oomKilled: cgroup?.oomKilled() ?? false,
+        usage: finalUsage(cgroup, exit, record, size),
+        lost: "its tether was gone when the daemon came back, and had left no exit record (was the host restarted?)",
+        ...(record.stopReason !== undefined && {
+          stop: { reason: record.stopReason as StopReason, by: record.stopRequestedBy ?? "tele" },
+        }),
+      });
+      store.update(record.id, {
+        state: closed,
+        reason: end.reason,
+        end,
+        endNs: exit?.endNs ?? nowNs(),
+        ...(exit && { startNs: exit.startNs }),
+      });
+      tell("job.ended", toJob({ ...record, state: closed, reason: end.reason, end }));
+      await cgroup?.remove().catch(() => undefined);
+    },
+    tell,
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    async close() {
+      closing = true;
+      for (const job of live.values()) job.disarm();
+      await graves.idle();
+      for (const job of live.values()) {
+        job.tether.close();
+        job.output.end();
+      }
+    },
+  };
+}
+
+function nowNs(): bigint {
+  return BigInt(Date.now()) * 1_000_000n;
+}
+
+function startHint(step: string, errno: string, record: JobRecord): { hint?: string } {
+  const command = record.spec.command[0] ?? "";
+  switch (startExitCode(step, errno)) {
+    case 127:
+      return { hint: `there is no ${command} in the job's root file system, or its interpreter is missing` };
+    case 126:
+      return errno === "ENOEXEC"
+        ? { hint: `${command} is no program the kernel knows; a script needs '#!' and its interpreter` }
+        : { hint: `${command} is there but may not be executed by this user` };
+    default:
+      return step === "workdir.enter" ? { hint: `the job's working directory ${record.spec.workdir} must exist` } : {};
+  }
+}

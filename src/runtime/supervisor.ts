@@ -1,0 +1,207 @@
+/** The jobs of one daemon, as the API asks for them. */
+import { closeSync, openSync } from "node:fs";
+import { v7 as uuid } from "uuid";
+import { TeleError } from "#errors";
+import { signalNumber } from "#ffi/abi/signal.ts";
+import { openCgroupHost } from "#host/cgroup/host.ts";
+import { readFacts } from "#host/facts.ts";
+import { DEFAULT_LIMITS } from "#spec/limits.ts";
+import type { Jobs } from "./jobs.ts";
+import type { LiveJob } from "./live-job.ts";
+import { closedOutput } from "./output.ts";
+import { startPump } from "./pump/pump.ts";
+import { createRegistry, type Registry } from "./registry.ts";
+import { killStrays, strayDirectories, takeOver } from "./restart.ts";
+import { type Ground, start } from "./start.ts";
+import {
+  jobPaths,
+  openStateDirectory,
+  removeJobDirectory,
+  stateDirectory,
+  type StateDirectory,
+} from "./state-directory.ts";
+import { openStore, type Store } from "./store/store.ts";
+import { toJob } from "./store/record.ts";
+
+export interface SupervisorOptions {
+  readonly stateDirectory: string;
+  /** Directories that no job may see, the state directory apart: keys. */
+  readonly hide: readonly string[];
+  /** Parent cgroup; chosen by `openCgroupHost` otherwise. */
+  readonly cgroupParent?: string;
+  /** Name of our directory in each hierarchy, `tele` by default. */
+  readonly cgroupName?: string;
+  /** Called when the pump's thread died: nothing can be supervised any more, the process should go and be restarted. */
+  readonly fatal: (error: Error) => void;
+}
+
+export interface Supervisor extends Jobs {
+  /** What this host gives to jobs. */
+  readonly ground: Ground;
+  /** Lets go of everything; running jobs go on, held by their tethers. */
+  close(): Promise<void>;
+}
+
+/** Opens the state directory, takes over what an earlier daemon left, and is ready to start jobs. */
+export async function openSupervisor(options: SupervisorOptions): Promise<Supervisor> {
+  const { cgroupParent: parent, cgroupName: name } = options;
+  const state = stateDirectory(options.stateDirectory);
+  const undo: (() => unknown)[] = [];
+  try {
+    const lock = openStateDirectory(state);
+    undo.unshift(() => lock.release());
+    const store = openStore(state.database);
+    undo.unshift(() => store.close());
+    const cgroups = await openCgroupHost({
+      ...(parent !== undefined && { parent }),
+      ...(name !== undefined && { name }),
+    });
+    undo.unshift(() => cgroups.close());
+    const pump = startPump(options.fatal);
+    undo.unshift(() => pump.close());
+    const nothing = openSync("/dev/null", "r");
+    undo.unshift(() => closeSync(nothing));
+    const facts = readFacts([state.path, ...options.hide]);
+    const ground: Ground = { facts, cgroups, nothing, defaultOutput: DEFAULT_LIMITS.output };
+    const registry = createRegistry({ state, store, pump, ground });
+    undo.unshift(() => registry.close());
+    await recover(state, store, registry, ground);
+    return { ...jobsOf(state, store, registry, ground), ground, close: () => takeApart(undo) };
+  } catch (error) {
+    await takeApart(undo);
+    throw error;
+  }
+}
+
+async function takeApart(undo: (() => unknown)[]): Promise<void> {
+  for (const step of undo.splice(0)) await step();
+}
+
+/** Strays first, so that nothing is alive that is on no record; then every job that was open. */
+async function recover(state: StateDirectory, store: Store, registry: Registry, { cgroups }: Ground): Promise<void> {
+  const known = (id: string): boolean => store.get(id) !== undefined;
+  killStrays(state, known);
+  for (const paths of strayDirectories(state, known)) removeJobDirectory(paths);
+  for (const record of store.open()) {
+    const found = takeOver(record, jobPaths(state, record.id));
+    if (found) await registry.adopt(record, found);
+    else await registry.conclude(record);
+  }
+  for (const id of await cgroups.list()) {
+    if (!registry.live.has(id)) await (await cgroups.open(id))?.remove().catch(() => undefined);
+  }
+  await store.durable();
+}
+
+function jobsOf(state: StateDirectory, store: Store, { live, birth, tell, subscribe }: Registry, ground: Ground): Jobs {
+  /** Ids whose start is under way: taken, but not yet to be seen. */
+  const starting = new Set<string>();
+
+  function running(id: string): LiveJob {
+    const job = live.get(id);
+    if (job) return job;
+    if (!store.get(id)) throw missing(id);
+    throw new TeleError("FAILED_PRECONDITION", {
+      detail: `jobs/${id} has ended`,
+      resource: `jobs/${id}`,
+      hint: `see its end with 'tele status ${id}'`,
+    });
+  }
+
+  return {
+    async start({ spec, owner, id = uuid() }) {
+      if (starting.has(id) || live.has(id) || store.get(id)) {
+        throw new TeleError("ALREADY_EXISTS", {
+          detail: `jobs/${id} exists already`,
+          resource: `jobs/${id}`,
+          hint: `choose another name, or forget it with 'tele rm ${id}'`,
+        });
+      }
+      starting.add(id);
+      try {
+        const made = await start(ground, id, jobPaths(state, id), spec);
+        const job = await birth(id, owner, spec, made);
+        tell("job.started", job.glance());
+        return job.glance();
+      } finally {
+        starting.delete(id);
+      }
+    },
+    get(id) {
+      const job = live.get(id);
+      if (job) return job.view();
+      const record = store.get(id);
+      return record && toJob(record);
+    },
+    peek(id) {
+      const job = live.get(id);
+      if (job) return job.glance();
+      const record = store.get(id);
+      return record && toJob(record);
+    },
+    *list(options) {
+      for (const record of store.list(options)) yield live.get(record.id)?.glance() ?? toJob(record);
+    },
+    async stop(id, { by, signal, graceMs }) {
+      const job = live.get(id);
+      if (job) {
+        job.stop("STOPPED", by, { ...(signal !== undefined && { signal }), ...(graceMs !== undefined && { graceMs }) });
+        return job.glance();
+      }
+      const record = store.get(id);
+      if (!record) throw missing(id);
+      return toJob(record);
+    },
+    async signal(id, signal) {
+      const number = signalNumber(signal);
+      if (number === undefined)
+        throw new TeleError("INVALID_ARGUMENT", {
+          detail: `there is no signal ${signal}`,
+          hint: "name one as kill -l does",
+        });
+      if (!running(id).tether.signalMain(number))
+        throw new TeleError("FAILED_PRECONDITION", { detail: `jobs/${id} is just ending`, resource: `jobs/${id}` });
+    },
+    async wait(id, signal) {
+      const job = live.get(id);
+      if (job) {
+        await job.closed(signal);
+        return job.view();
+      }
+      const record = store.get(id);
+      if (!record) throw missing(id);
+      return toJob(record);
+    },
+    async remove(id) {
+      if (live.has(id) || starting.has(id)) {
+        throw new TeleError("FAILED_PRECONDITION", {
+          detail: `jobs/${id} still runs`,
+          resource: `jobs/${id}`,
+          hint: `stop it first: 'tele stop ${id}', or 'tele rm -f ${id}'`,
+        });
+      }
+      const record = store.get(id);
+      if (!record) throw missing(id);
+      store.remove(id);
+      removeJobDirectory(jobPaths(state, id));
+      await store.durable();
+      tell("job.deleted", toJob(record));
+    },
+    output(id) {
+      const job = live.get(id);
+      if (job) return job.output;
+      if (!store.get(id)) return undefined;
+      const { data, index } = jobPaths(state, id);
+      return closedOutput({ dataPath: data, indexPath: index });
+    },
+    subscribe,
+  };
+}
+
+function missing(id: string): TeleError {
+  return new TeleError("NOT_FOUND", {
+    detail: `there is no job ${id}`,
+    resource: `jobs/${id}`,
+    hint: "list yours with 'tele ps -a'",
+  });
+}

@@ -1,0 +1,21 @@
+import type { Limits } from "./schema.ts";
+
+const MiB = 2 ** 20;
+
+/** What a job gets when it asks for nothing. Bytes, counts, CPUs; `io` is per block device and second. */
+export const DEFAULT_LIMITS: Limits = {
+  cpus: 0.1,
+  memory: 512 * MiB,
+  memoryHigh: 384 * MiB,
+  swap: 0,
+  pids: 512,
+  nofile: 1024,
+  output: 1024 * MiB,
+  io: { rbps: 80 * MiB, wbps: 40 * MiB, riops: 1000, wiops: 1000 },
+};
+
+/** Hard limit of open files: a job may raise its own soft limit (1024 by default) up to here, as under systemd. */
+export const NOFILE_HARD = 524_288;
+
+/** The period over which `cpus` is measured, in microseconds: the longest the kernel takes, so the cheapest. */
+export const CPU_PERIOD_US = 1_000_000;

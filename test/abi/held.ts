@@ -1,0 +1,153 @@
+/** What each export of `ffi/abi/` is called in C: the table that the tests against the headers walk. */
+
+/** The C expression of each key of a record, or of the export itself. */
+export type InC = string | ((key: string) => string);
+
+/** In `kernel` the kernel's own headers are read, in `libc` those of the C library, which has a few that the kernel keeps to itself. */
+export interface Held {
+  readonly headers: "kernel" | "libc";
+  readonly inC: InC;
+}
+
+const prefix = (before: string, headers: Held["headers"] = "kernel"): Held => ({ headers, inC: (key) => before + key });
+const is = (inC: string): Held => ({ headers: "kernel", inC });
+const offsets = (
+  type: string,
+  fields: Readonly<Record<string, string>>,
+  headers: Held["headers"] = "kernel",
+): Held => ({
+  headers,
+  inC: (key) => (key === "size" ? `sizeof(${type})` : `offsetof(${type}, ${fields[key] ?? key})`),
+});
+
+/** Module, export, and what it is in C. A record's keys are appended or looked up; a function has tests of its own. */
+export const HELD: Readonly<Record<string, Readonly<Record<string, Held>>>> = {
+  "capabilities.ts": {
+    LINUX_CAPABILITY_VERSION_3: is("_LINUX_CAPABILITY_VERSION_3"),
+    CAP_LAST_CAP: is("CAP_LAST_CAP"),
+  },
+  "clone.ts": {
+    CLONE: prefix("CLONE_"),
+    CLONE_CLEAR_SIGHAND: is("CLONE_CLEAR_SIGHAND"),
+    CLONE_INTO_CGROUP: is("CLONE_INTO_CGROUP"),
+    CLONE_ARGS_SIZE: is("sizeof(struct clone_args)"),
+    CLONE_ARGS: offsets("struct clone_args", {}),
+  },
+  "close-range.ts": { CLOSE_RANGE: prefix("CLOSE_RANGE_"), LAST_DESCRIPTOR: is("~0U") },
+  "epoll.ts": {
+    EPOLL_CTL: prefix("EPOLL_CTL_"),
+    EPOLL: prefix("EPOLL"),
+    EPOLL_EVENT: offsets("struct epoll_event", {}),
+  },
+  "errno.ts": { ERRNO: prefix("") },
+  "fcntl.ts": { O: prefix("O_"), F: prefix("F_"), AT: prefix("AT_"), F_SEAL: prefix("F_SEAL_") },
+  "flags.ts": {},
+  "memfd.ts": { MFD: prefix("MFD_") },
+  "mount-api.ts": {
+    OPEN_TREE: prefix(""),
+    MOVE_MOUNT: prefix("MOVE_MOUNT_"),
+    MOUNT_ATTR: prefix("MOUNT_ATTR_"),
+    MOUNT_ATTR_SIZE: is("sizeof(struct mount_attr)"),
+  },
+  "mount.ts": { MS: prefix("MS_"), MNT: prefix("", "libc") },
+  "netdevice.ts": {
+    SIOC: prefix("SIOC"),
+    IFF: prefix("IFF_", "libc"),
+    IFREQ: offsets("struct ifreq", { name: "ifr_name", flags: "ifr_flags" }, "libc"),
+  },
+  "prctl.ts": { PR: prefix("PR_"), PR_CAP_AMBIENT_CLEAR_ALL: is("PR_CAP_AMBIENT_CLEAR_ALL") },
+  "resource.ts": {
+    RLIMIT: prefix("RLIMIT_"),
+    RUSAGE_SELF: is("RUSAGE_SELF"),
+    RUSAGE_CHILDREN: is("RUSAGE_CHILDREN"),
+    RUSAGE: offsets("struct rusage", {
+      utimeSeconds: "ru_utime.tv_sec",
+      utimeMicros: "ru_utime.tv_usec",
+      stimeSeconds: "ru_stime.tv_sec",
+      stimeMicros: "ru_stime.tv_usec",
+      maxrss: "ru_maxrss",
+      inblock: "ru_inblock",
+      oublock: "ru_oublock",
+    }),
+  },
+  "signal.ts": {
+    SIG: prefix("SIG"),
+    SIG_HOW: prefix("SIG_"),
+    SIGSET_SIZE: is("sizeof(sigset_t)"),
+    SIGACTION_SIZE: is("sizeof(struct sigaction)"),
+    // Of the C library: the kernel's `_NSIG` is not among the headers that it exports on x86_64.
+    LAST_SIGNAL: { headers: "libc", inC: "NSIG - 1" },
+  },
+  "socket.ts": { AF: prefix("AF_", "libc"), SOCK: prefix("SOCK_", "libc") },
+  "stat.ts": { S_IFCHR: is("S_IFCHR") },
+  "time.ts": { CLOCK: prefix("CLOCK_") },
+  "wait.ts": {
+    P: prefix("P_"),
+    W: { headers: "kernel", inC: (key) => (key === "ALL" ? "__WALL" : `W${key}`) },
+    SIGINFO: offsets("siginfo_t", {
+      signo: "si_signo",
+      errno: "si_errno",
+      code: "si_code",
+      pid: "_sifields._sigchld._pid",
+      uid: "_sifields._sigchld._uid",
+      status: "_sifields._sigchld._status",
+    }),
+    CLD: prefix("CLD_"),
+  },
+};
+
+/** What Debian 12's headers (Linux 6.1) lack, and the first release that has it. */
+export const NEWER: Readonly<Record<string, string>> = {
+  MFD_NOEXEC_SEAL: "Linux 6.3",
+  MFD_EXEC: "Linux 6.3",
+};
+
+/** Headers of the kernel; `stddef.h` is the compiler's. */
+export const KERNEL_HEADERS = [
+  "stddef.h",
+  "linux/types.h",
+  "asm/errno.h",
+
+  "asm/siginfo.h",
+  "asm/signal.h",
+  "asm/unistd.h",
+  "linux/capability.h",
+  "linux/close_range.h",
+  "linux/eventpoll.h",
+  "linux/fcntl.h",
+  "linux/memfd.h",
+  "linux/mman.h",
+  "linux/mount.h",
+  "linux/prctl.h",
+  "linux/resource.h",
+  "linux/sched.h",
+  "linux/sockios.h",
+  "linux/stat.h",
+  "linux/time.h",
+  "linux/wait.h",
+] as const;
+
+/** Headers of the C library. */
+export const LIBC_HEADERS = [
+  "stddef.h",
+  "net/if.h",
+  "signal.h",
+  "stdio.h",
+  "string.h",
+  "sys/mount.h",
+  "sys/socket.h",
+  "sys/sysmacros.h",
+] as const;
+
+/** A program of the kernel's headers and one of the C library's: each prints its expressions, a line each. */
+export function sources(kernel: readonly string[], libc: readonly string[]): string[] {
+  const include = (headers: readonly string[]): string => headers.map((name) => `#include <${name}>\n`).join("");
+  const print = (expression: string): string => {
+    const line = `  printf("%lld\\n", (long long)(${expression}));\n`;
+    return expression in NEWER ? `#ifdef ${expression}\n${line}#else\n  printf("absent\\n");\n#endif\n` : line;
+  };
+  return [
+    `${include(KERNEL_HEADERS)}int printf(const char *, ...);\nvoid kernel(void) {\n${kernel.map(print).join("")}}\n`,
+    `#define _GNU_SOURCE\n${include(LIBC_HEADERS)}void kernel(void);\nint main(void) {\n  kernel();\n${libc.map(print).join("")}  return 0;\n}\n`,
+  ];
+}
