@@ -103,6 +103,6 @@ Next, to keep it:
   sudo install dist/tele /usr/local/bin/
   sudo tele cert init && sudo tele serve --print-unit | sudo tee /etc/systemd/system/tele.service
   sudo systemctl enable --now tele
-  tele run -- /bin/sh -c 'id; ls /'
+  tele watch \$(tele start -- /bin/sh -c 'id; ls /')
   tele help
 END

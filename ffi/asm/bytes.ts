@@ -8,7 +8,9 @@ interface Branch {
 
 export interface Bytes {
   readonly length: number;
-  byte(...values: number[]): void;
+  byte(value: number): void;
+  /** Little-endian. */
+  half(value: number): void;
   word(value: number): void;
   quad(value: bigint): void;
   label(name: string): void;
@@ -17,15 +19,18 @@ export interface Bytes {
   finish(): Uint8Array;
 }
 
+/** More than a program of ordinary length takes; a longer one makes it grow. */
+const FIRST_SIZE = 16 * 1024;
+
 /** Starts an empty run. */
 export function bytes(): Bytes {
-  let buffer = new Uint8Array(4096);
+  let buffer = new Uint8Array(FIRST_SIZE);
   let view = new DataView(buffer.buffer);
   let length = 0;
   const labels = new Map<string, number>();
   const branches: Branch[] = [];
-  const reserve = (more: number): void => {
-    if (length + more <= buffer.length) return;
+  const reserve = (): void => {
+    if (length + 8 <= buffer.length) return;
     const larger = new Uint8Array(buffer.length * 2);
     larger.set(buffer);
     buffer = larger;
@@ -35,17 +40,23 @@ export function bytes(): Bytes {
     get length() {
       return length;
     },
-    byte(...values) {
-      reserve(values.length);
-      for (const value of values) buffer[length++] = value;
+    byte(value) {
+      reserve();
+      buffer[length] = value;
+      length += 1;
+    },
+    half(value) {
+      reserve();
+      view.setUint16(length, value, true);
+      length += 2;
     },
     word(value) {
-      reserve(4);
+      reserve();
       view.setInt32(length, value, true);
       length += 4;
     },
     quad(value) {
-      reserve(8);
+      reserve();
       view.setBigInt64(length, value, true);
       length += 8;
     },
@@ -62,13 +73,7 @@ export function bytes(): Bytes {
         if (target === undefined) throw new Error(`no label ${label}`);
         resolve(view, at, target);
       }
-      return buffer.slice(0, length);
+      return buffer.subarray(0, length);
     },
   };
-}
-
-/** The value itself; throws RangeError where 32 signed bits do not hold it, the most that x86_64 takes in most places. */
-export function signed32(value: number): number {
-  if (value !== (value | 0)) throw new RangeError(`${value} does not fit into 32 signed bits`);
-  return value;
 }

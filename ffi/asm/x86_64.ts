@@ -17,23 +17,30 @@ export function x86_64(): Assembler {
     const low = register & 7;
     if (value === 0) {
       if (high) out.byte(0x45);
-      out.byte(0x31, 0xc0 | (low << 3) | low); // xor r32, r32
+      out.byte(0x31); // xor r32, r32
+      out.byte(0xc0 | (low << 3) | low);
     } else if (value > 0 && value <= 0xffff_ffff) {
       if (high) out.byte(0x41);
       out.byte(0xb8 | low); // mov r32, imm32
       out.word(value | 0);
     } else if (value < 0 && value >= -0x8000_0000) {
-      out.byte(0x48 | high, 0xc7, 0xc0 | low); // mov r64, simm32
+      out.byte(0x48 | high);
+      out.byte(0xc7); // mov r64, simm32
+      out.byte(0xc0 | low);
       out.word(value);
     } else {
-      out.byte(0x48 | high, 0xb8 | low); // mov r64, imm64
+      out.byte(0x48 | high);
+      out.byte(0xb8 | low); // mov r64, imm64
       out.quad(BigInt(value));
     }
   }
 
   /** [disp32] without a base: ModRM rm=100, SIB 0x25. */
   function absolute(rex: number, opcode: number, register: number, offset: number): void {
-    out.byte(rex | ((register >> 3) << 2), opcode, 0x04 | ((register & 7) << 3), 0x25);
+    out.byte(rex | ((register >> 3) << 2));
+    out.byte(opcode);
+    out.byte(0x04 | ((register & 7) << 3));
+    out.byte(0x25);
     out.word(DATA_BASE + offset);
   }
 
@@ -46,9 +53,9 @@ export function x86_64(): Assembler {
   return {
     architecture: "x86_64",
     syscall(number, operands) {
-      operands.forEach((operand, index) => argument(argumentRegister(index), operand));
+      for (let i = 0; i < operands.length; i++) argument(argumentRegister(i), operands[i] as Operand);
       move(RAX, number);
-      out.byte(0x0f, 0x05);
+      out.half(0x050f); // syscall
     },
     store: (offset) => absolute(0x48, 0x89, RAX, offset),
     load(offset, bits) {
@@ -56,22 +63,22 @@ export function x86_64(): Assembler {
       else absolute(0x40, 0x8b, RAX, offset); // a 32-bit move clears the upper half
     },
     add(value) {
-      out.byte(0x48, 0x05); // add rax, simm32
+      out.half(0x0548); // add rax, simm32
       out.word(signed32(value));
     },
     set(offset, value) {
-      out.byte(0x48, 0xc7, 0x04, 0x25); // mov qword [disp32], simm32
+      out.word(0x2504c748); // mov qword [disp32], simm32
       out.word(DATA_BASE + offset);
       out.word(signed32(value));
     },
     compare(value) {
-      out.byte(0x48, 0x3d); // cmp rax, simm32
+      out.half(0x3d48); // cmp rax, simm32
       out.word(signed32(value));
     },
     compareWith: (offset) => absolute(0x48, 0x3b, RAX, offset),
     branch(condition, label) {
       if (condition === "always") out.byte(0xe9);
-      else out.byte(0x0f, CONDITIONS[condition]);
+      else out.half(0x0f | (CONDITIONS[condition] << 8));
       // rel32 counts from the end of the instruction.
       out.branch(out.length, label, (view, at, target) => view.setInt32(at, target - (at + 4), true));
       out.word(0);

@@ -1,5 +1,5 @@
 /** The seam over `bun:ffi`. */
-import { CODE_PROTECTION, MMAP, type Native, type NativeFunction, type Region } from "../native.ts";
+import { CODE_PROTECTION, MMAP, type Native, type NativeFunction, type Region } from "./seam.ts";
 
 type BunFfi = typeof import("bun:ffi");
 
@@ -18,7 +18,7 @@ export function bunNative(): Native {
   return {
     name: "bun:ffi",
     map(length) {
-      const address = Number(mmap(0, length, MMAP.protection, MMAP.flags, -1, 0));
+      const address = mmap(0, length, MMAP.protection, MMAP.flags, -1, 0);
       if (address < 0) throw new Error(`mmap of ${length} bytes failed`);
       // SAFETY: the mapping is never unmapped, so the view cannot outlive it.
       return { address, bytes: new Uint8Array(ffi.toArrayBuffer(address as never, 0, length)) };

@@ -1,6 +1,6 @@
 /** The seam over koffi, for Deno and Node, and for Bun in tests. */
 import { createRequire } from "node:module";
-import { CODE_PROTECTION, MMAP, type Native, type Region } from "../native.ts";
+import { CODE_PROTECTION, MMAP, type Native, type Region } from "./seam.ts";
 
 type Koffi = typeof import("koffi");
 

@@ -48,6 +48,8 @@ const TIMEOUT_MS = 30_000;
 
 /** A client whose context is read when it is first used, so that `--help` and bad words need none. */
 export function lazyClient(choice: Choice): Client {
+  // It would have us talk to anybody; under Bun it overrules what a request says itself.
+  delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"];
   let context: ResolvedContext | undefined;
   let credentials: Credentials | undefined;
   const contextNow = (): ResolvedContext => (context ??= readContext(choice, process.env));

@@ -1,8 +1,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { TeleError } from "#errors";
 
-/** Pauses between attempts, in milliseconds: six seconds in all, which a restarting server needs at most. */
-const PAUSES = [100, 200, 400, 800, 1500, 3000];
+/** Pauses between attempts, in milliseconds: at once first, then six seconds in all, which a server needs to restart. */
+const PAUSES = [0, 100, 200, 400, 800, 1500, 3000];
 
 /** How often something may be tried again; `progress` begins the count anew. */
 export interface Retries {
@@ -27,7 +27,11 @@ export function retries(onRetry?: () => void): Retries {
   };
 }
 
-/** A server that was there before and is not now may come back; one that refuses us will not change its mind. */
+/**
+ * A server that was there before and is not now may come back; one that refuses us will not change its mind. One that
+ * hangs up without a word may be doing either.
+ */
 function isDropped(error: unknown): boolean {
-  return error instanceof TeleError && error.code === "UNAVAILABLE";
+  if (!(error instanceof TeleError)) return false;
+  return error.code === "UNAVAILABLE" || (error.code === "UNAUTHENTICATED" && error.fields.errno === "ECONNRESET");
 }

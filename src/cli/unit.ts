@@ -14,8 +14,8 @@ Wants=network-online.target
 Type=exec
 ExecStart=${binary} serve
 Restart=on-failure
-# Jobs live in cgroups below ours, which we manage ourselves.
-Delegate=yes
+# No Delegate: jobs live in /tele, beside systemd's own cgroups. A delegated unit that still holds jobs cannot be
+# started again before systemd 254 (DelegateSubgroup).
 # A restart of the daemon is not the end of its jobs.
 KillMode=process
 # The kernel should look for memory in the jobs first.

@@ -3,7 +3,7 @@ import { cloneArgs, CLONE_ARGS } from "#ffi/abi/clone.ts";
 import { ERRNO } from "#ffi/abi/errno.ts";
 import { LAST_DESCRIPTOR } from "#ffi/abi/close-range.ts";
 import { O } from "#ffi/abi/fcntl.ts";
-import { RLIMIT, RUSAGE_CHILDREN } from "#ffi/abi/resource.ts";
+import { RUSAGE_CHILDREN } from "#ffi/abi/resource.ts";
 import { SIG, SIGSET_SIZE } from "#ffi/abi/signal.ts";
 import { CLOCK } from "#ffi/abi/time.ts";
 import { CLD, P, SIGINFO, W } from "#ffi/abi/wait.ts";
@@ -100,7 +100,6 @@ function keep(
   const word = data.slot("word");
   const release = data.bytes(new Uint8Array(BigUint64Array.of(1n << BigInt(RELEASE_SIGNAL - 1)).buffer));
   const everySignal = data.bytes(new Uint8Array(SIGSET_SIZE).fill(0xff));
-  const unlimited = data.bytes(new Uint8Array(16).fill(0xff));
   const noTime = data.bytes(new Uint8Array(16));
   const sender = data.bytes(new Uint8Array(SIGINFO.size));
   const say = (kind: number): void => {
@@ -140,8 +139,6 @@ function keep(
   asm.label("forgotten");
 
   call("getrusage", immediate(RUSAGE_CHILDREN), address(record + RECORD.usage));
-  // A job of our own user may have set our limits (prlimit(2)): one of file sizes would cost the record.
-  call("prlimit64", immediate(0), immediate(RLIMIT.FSIZE), address(unlimited), immediate(0));
   call("pwrite64", immediate(TETHER_FD.record), address(record), immediate(RECORD.size), immediate(0));
   say(MESSAGE_KIND.ended);
 

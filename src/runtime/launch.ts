@@ -119,7 +119,7 @@ function clone(
   calls: readonly [CallName, ...number[]][],
 ): number {
   const architecture = hostArchitecture();
-  const list = new Array<number>(calls.length * 7).fill(0);
+  const list = Array.from({ length: calls.length * 7 }, () => 0);
   calls.forEach(([name, ...args], index) => {
     list[index * 7] = SYSCALLS[name][architecture];
     args.forEach((value, position) => {

@@ -10,6 +10,7 @@ import { assemble } from "#program/assemble.ts";
 import { plan } from "#program/compose.ts";
 import type { Facts } from "#spec/facts.ts";
 import type { Program } from "#program/step.ts";
+import { type Ceiling, ceilingFaults, underCeiling } from "#spec/ceiling.ts";
 import { type Enforced, LIMIT_NAMES } from "#spec/job.ts";
 import { effectiveLimits, type JobSpec, type Limits } from "#spec/schema.ts";
 import { type Launched, launch } from "./launch.ts";
@@ -23,6 +24,8 @@ export interface Ground {
   readonly nothing: number;
   /** Bytes of output of a job that asks for no other limit. */
   readonly defaultOutput: number;
+  /** The most that a job may ask for. */
+  readonly ceiling: Ceiling;
 }
 
 /** A tether under way, and what belongs to it. */
@@ -69,7 +72,15 @@ export function checkRequired(spec: JobSpec, enforced: Enforced): void {
 export async function start(ground: Ground, id: string, paths: JobPaths, spec: JobSpec): Promise<Started> {
   const { facts, cgroups } = ground;
   const identity = lookupUser(spec.user);
-  const limits = effectiveLimits(spec.limits);
+  const beyond = ceilingFaults(spec.limits, ground.ceiling);
+  if (beyond.length > 0) {
+    throw new TeleError("INVALID_ARGUMENT", {
+      detail: "the job asks for more than this server gives",
+      hint: "ask for less, or have the server's --limit-ceiling raised",
+      faults: beyond,
+    });
+  }
+  const limits = underCeiling(effectiveLimits(spec.limits), ground.ceiling);
   checkRequired(spec, enforcedOf(cgroups.enforced(limits), spec, limits, facts.nofileHard));
   const cgroup = await cgroups.create(id, limits);
   const open: number[] = [];

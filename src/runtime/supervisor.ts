@@ -5,6 +5,7 @@ import { TeleError } from "#errors";
 import { signalNumber } from "#ffi/abi/signal.ts";
 import { openCgroupHost } from "#host/cgroup/host.ts";
 import { readFacts } from "#host/facts.ts";
+import type { Ceiling } from "#spec/ceiling.ts";
 import { DEFAULT_LIMITS } from "#spec/limits.ts";
 import type { Jobs } from "./jobs.ts";
 import type { LiveJob } from "./live-job.ts";
@@ -31,6 +32,8 @@ export interface SupervisorOptions {
   readonly cgroupParent?: string;
   /** Name of our directory in each hierarchy, `tele` by default. */
   readonly cgroupName?: string;
+  /** The most that a job may ask for; nothing by default. */
+  readonly ceiling?: Ceiling;
   /** Called when the pump's thread died: nothing can be supervised any more, the process should go and be restarted. */
   readonly fatal: (error: Error) => void;
 }
@@ -62,7 +65,13 @@ export async function openSupervisor(options: SupervisorOptions): Promise<Superv
     const nothing = openSync("/dev/null", "r");
     undo.unshift(() => closeSync(nothing));
     const facts = readFacts([state.path, ...options.hide]);
-    const ground: Ground = { facts, cgroups, nothing, defaultOutput: DEFAULT_LIMITS.output };
+    const ground: Ground = {
+      facts,
+      cgroups,
+      nothing,
+      defaultOutput: DEFAULT_LIMITS.output,
+      ceiling: options.ceiling ?? {},
+    };
     const registry = createRegistry({ state, store, pump, ground });
     undo.unshift(() => registry.close());
     await recover(state, store, registry, ground);

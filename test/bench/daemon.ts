@@ -43,7 +43,10 @@ export async function startDaemon(): Promise<Daemon> {
   const made = spawnSync(tele, ["cert", "init", "--server", url], { env, encoding: "utf8" });
   if (made.status !== 0) throw new Error(`tele cert init: ${made.stderr}`);
   const log = openSync(join(folder, "log"), "w");
-  const child = spawn(tele, ["serve", "--listen", `127.0.0.1:${port}`], { env, stdio: ["ignore", log, log] });
+  const child = spawn(tele, ["serve", "--listen", `127.0.0.1:${port}`, "--cgroup-name", `tele-bench-${port}`], {
+    env,
+    stdio: ["ignore", log, log],
+  });
   closeSync(log);
   const gone = once(child, "exit");
 

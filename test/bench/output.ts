@@ -1,5 +1,5 @@
 /** Output: into the file, out of it to one watcher and to a hundred. */
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Job } from "#spec/job.ts";
 import { need } from "#test/support/needs.ts";
@@ -100,15 +100,19 @@ async function oneWatcher(daemon: Daemon, id: string): Promise<{ h2: number; h1:
 
 async function manyWatchers(daemon: Daemon): Promise<{ same: number; rss: number; rate: number }> {
   const bytes = 32 * 2 ** 20;
-  const random = "openssl enc -aes-128-ctr -pass pass:tele -nosalt -pbkdf2 -in /dev/zero 2>/dev/null";
-  // It begins when it is told to: by then every watcher is there, and all of them follow a running job.
-  const script = `trap : USR1; sleep 1000 & wait $!; kill $!; ${random} | head -c ${bytes}`;
+  const random = `echo first; openssl enc -aes-128-ctr -pass pass:tele -nosalt -pbkdf2 -in /dev/zero 2>/dev/null | head -c ${bytes}`;
+  // The rest begins when it is told to: by then every watcher has the first line, and all of them follow a running job.
+  const script = random.replace(";", "; trap : USR1; sleep 1000 & wait $!; kill $!;");
   const id = await daemon.start({ command: ["/bin/sh", "-c", script], limits: roomy });
-  const line = ["curl", ...curlFlags(daemon), `${daemon.url}/v1/jobs/${id}:watch`].join(" ");
-  const sums = Promise.all(Array.from({ length: watchers }, () => run("sh", ["-c", `${line} | sha256sum`])));
+  const heads = join(daemon.folder, "heads");
+  mkdirSync(heads);
+  const line = (watcher: number): string =>
+    `curl ${curlFlags(daemon).join(" ")} -D ${heads}/${watcher} ${daemon.url}/v1/jobs/${id}:watch | sha256sum`;
+  const sums = Promise.all(Array.from({ length: watchers }, (_, watcher) => run("sh", ["-c", line(watcher)])));
+  const watching = (): number => readdirSync(heads).filter((name) => statSync(join(heads, name)).size > 0).length;
   const deadline = Date.now() + 60_000;
-  while (established(daemon.port) < watchers) {
-    if (Date.now() > deadline) throw new Error(`only ${established(daemon.port)} watchers have connected`);
+  while (watching() < watchers) {
+    if (Date.now() > deadline) throw new Error(`only ${watching()} of ${watchers} watchers got an answer`);
     await new Promise((done) => setTimeout(done, 20));
   }
   let rss = 0;
@@ -121,18 +125,10 @@ async function manyWatchers(daemon: Daemon): Promise<{ same: number; rss: number
   const seconds = (performance.now() - from) / 1000;
   clearInterval(sampler);
   const job = await daemon.closed(id);
-  if (job.usage.outputBytes !== bytes) throw new Error(`the job wrote ${job.usage.outputBytes} bytes`);
-  const wanted = (await run("sh", ["-c", `${random} | head -c ${bytes} | sha256sum`])).slice(0, 64);
+  if (job.usage.outputBytes !== bytes + "first\n".length)
+    throw new Error(`the job wrote ${job.usage.outputBytes} bytes`);
+  const wanted = (await run("sh", ["-c", `(${random}) | sha256sum`])).slice(0, 64);
   return { same: seen.filter((sum) => sum.startsWith(wanted)).length, rss, rate: (watchers * bytes) / 1e6 / seconds };
-}
-
-/** How many connections to a local port are open (proc_net_tcp: state 01, our side is the server's). */
-function established(port: number): number {
-  const ours = new RegExp(`^\\s*\\d+: \\w+:${port.toString(16).toUpperCase().padStart(4, "0")} \\w+:\\w+ 01 `, "gm");
-  return ["/proc/net/tcp", "/proc/net/tcp6"].reduce(
-    (sum, file) => sum + (readFileSync(file, "utf8").match(ours)?.length ?? 0),
-    0,
-  );
 }
 
 function curlFlags(daemon: Daemon): string[] {

@@ -1,6 +1,6 @@
 /** Folders of certificates for tests, `tele cert` as a process, and OpenSSL to check both. */
 import { spawn } from "node:child_process";
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -55,17 +55,31 @@ export function tempFolders(): { readonly make: () => string; readonly remove: (
   };
 }
 
-let pattern: Promise<string> | undefined;
+const patterns = new WeakMap<object, Promise<string>>();
 
 /** A folder in which `tele cert init` has been run; copies of one, since nothing in it names where it is. */
 export async function initialised(folders: ReturnType<typeof tempFolders>): Promise<string> {
-  pattern ??= (async () => {
-    const dir = mkdtempSync(join(tmpdir(), "tele-cert-pattern-"));
-    process.on("exit", () => rmSync(dir, { recursive: true, force: true }));
-    await init({ dir });
-    return dir;
-  })();
+  let pattern = patterns.get(folders);
+  if (!pattern) {
+    const made = folders.make();
+    pattern = init({ dir: made }).then(() => made);
+    patterns.set(folders, pattern);
+  }
   const dir = join(folders.make(), "tele");
   cpSync(await pattern, dir, { recursive: true });
   return dir;
+}
+
+/** What `openssl verify` says of a certificate for a purpose, as strict as it can be. */
+export async function verify(dir: string, purpose: "sslserver" | "sslclient", file: string): Promise<string> {
+  const words = ["openssl", "verify", "-x509_strict", "-purpose", purpose, "-CAfile", join(dir, "ca.crt"), file];
+  const { out, err } = await run(words);
+  return out + err;
+}
+
+/** Every file below a folder, by its path from there, with its content. */
+export function contents(dir: string): Record<string, string> {
+  const files = readdirSync(dir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const paths = files.map(({ parentPath, name }) => join(parentPath, name));
+  return Object.fromEntries(paths.map((path) => [path.slice(dir.length), readFileSync(path, "utf8")]));
 }

@@ -146,9 +146,9 @@ describe("config.json", () => {
   });
 
   test("is looked for where the environment says, else root's in /etc and others' at home", () => {
-    expect(configDir({ TELE_CONFIG_DIR: "/a", XDG_CONFIG_HOME: "/b" }, 1000, "/home/u")).toBe("/a");
-    expect(configDir({ XDG_CONFIG_HOME: "/b" }, 1000, "/home/u")).toBe("/b/tele");
-    expect(configDir({ XDG_CONFIG_HOME: "relative" }, 1000, "/home/u")).toBe("/home/u/.config/tele");
+    expect(configDir({ TELE_CONFIG_DIR: "/a", XDG_CONFIG_HOME: "/b" }, 1000, "/home/alice")).toBe("/a");
+    expect(configDir({ XDG_CONFIG_HOME: "/b" }, 1000, "/home/alice")).toBe("/b/tele");
+    expect(configDir({ XDG_CONFIG_HOME: "relative" }, 1000, "/home/alice")).toBe("/home/alice/.config/tele");
     expect(configDir({ XDG_CONFIG_HOME: "" }, 0, "/root")).toBe("/etc/tele");
     expect(configDir({ XDG_CONFIG_HOME: "/b" }, 0, "/root")).toBe("/b/tele");
   });

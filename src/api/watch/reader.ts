@@ -45,7 +45,8 @@ export function openReader(output: Output): Reader {
   /** Records from number `first` on: many at once, since whoever wants one wants the next ones too. */
   function recordsFrom(first: number, total: number): readonly IndexRecord[] {
     const end = ahead.first + ahead.records.length;
-    if (first < ahead.first || first >= end) ahead = { first, records: batch(first, Math.min(total - first, BATCH_RECORDS)) };
+    if (first < ahead.first || first >= end)
+      ahead = { first, records: batch(first, Math.min(total - first, BATCH_RECORDS)) };
     return first === ahead.first ? ahead.records : ahead.records.slice(first - ahead.first);
   }
 

@@ -1,7 +1,7 @@
 import type { Job } from "#spec/job.ts";
 import { command } from "../command.ts";
 import { listCall, listJobs } from "../names.ts";
-import { print } from "../output.ts";
+import { print, terminalWidth, wantsColor } from "../output.ts";
 import { usageError } from "../usage-error.ts";
 
 /** Fields of a filter that already say which states are wanted. */
@@ -56,8 +56,8 @@ export default command({
       print(`${JSON.stringify({ jobs }, null, 2)}\n`);
       return 0;
     }
-    const { renderJobs } = await import("../render/jobs.ts");
-    print(renderJobs(jobs, Date.now(), flags.trunc));
+    const [{ renderJobs }, { painter }] = await Promise.all([import("../render/jobs.ts"), import("../render/color.ts")]);
+    print(renderJobs(jobs, Date.now(), { trunc: flags.trunc, width: terminalWidth(), paint: painter(wantsColor(1)) }));
     return 0;
   },
 });

@@ -2,6 +2,7 @@ import { homedir } from "node:os";
 import { configDir } from "#certs/context.ts";
 import { pathsOf } from "#certs/files.ts";
 import { TeleError } from "#errors";
+import { parseCeiling } from "#spec/ceiling.ts";
 import { command } from "../command.ts";
 import { note, print } from "../output.ts";
 import { unitText } from "../unit.ts";
@@ -37,6 +38,11 @@ export default command({
       description: "Parent of our cgroups (default: our own where it is delegated, else the root)",
     },
     "cgroup-name": { type: "string", valueHint: "NAME", description: "Name of our cgroup (default tele)" },
+    "limit-ceiling": {
+      type: "string",
+      valueHint: "LIMIT=AMOUNT,…",
+      description: "The most that a job may ask for, such as cpus=2,memory=4Gi,wbps=100Mi (default: anything)",
+    },
     "print-unit": { type: "boolean", description: "Print a systemd unit for this binary, and do nothing" },
   },
   examples: [
@@ -56,6 +62,12 @@ export default command({
         hint: "run it with sudo, or as a systemd service (tele serve --print-unit)",
       });
     const { host, port } = listenAddress(flags.listen);
+    const ceiling = parseCeiling(flags["limit-ceiling"] ?? "cpus=4096");
+    if (typeof ceiling === "string")
+      throw new TeleError("INVALID_ARGUMENT", {
+        detail: `--limit-ceiling ${ceiling}`,
+        hint: "write it as cpus=2,memory=4Gi",
+      });
     const directory = flags["config-dir"] ?? configDir(process.env, uid, homedir());
     const { server, ca, revoked } = pathsOf(directory);
     const [{ openDaemon }, { stateDirectoryPath }] = await Promise.all([
@@ -67,6 +79,7 @@ export default command({
     const daemon = await openDaemon({
       stateDirectory: state,
       hide: [directory],
+      ceiling,
       files: { server, ca, revoked },
       port,
       ...(host !== undefined && { host }),

@@ -1,7 +1,6 @@
 /** The table of `tele ps`. */
 import type { Job } from "#spec/job.ts";
-import { terminalWidth, wantsColor } from "../output.ts";
-import { painter } from "./color.ts";
+import type { Paint } from "./color.ts";
 import { commandLine, paintState, stateText } from "./job.ts";
 import { age } from "./quantity.ts";
 import { renderTable } from "./table.ts";
@@ -13,13 +12,21 @@ const NARROWEST = 12;
 /** Room for a command where no terminal says how much there is. */
 const UNKNOWN = 40;
 
-/** One line for each job, cut to the terminal unless `trunc` is false. */
-export function renderJobs(jobs: readonly Job[], now: number, trunc: boolean): string {
+/** How the table is to look. */
+export interface TableStyle {
+  /** Whether names and commands may be cut. */
+  readonly trunc: boolean;
+  /** Columns of the terminal, where there is one. */
+  readonly width: number | undefined;
+  readonly paint: Paint;
+}
+
+/** One line for each job, with its age at `now` (milliseconds). */
+export function renderJobs(jobs: readonly Job[], now: number, { trunc, width, paint }: TableStyle): string {
   const names = trunc ? shortNames(jobs) : jobs.map(({ name }) => name);
-  const paint = painter(wantsColor(1));
   const rest = jobs.map((job) => [stateText(job), job.owner, age(job.createTime, now), String(job.pid ?? "-")]);
   const heads = ["STATE", "OWNER", "AGE", "PID"];
-  const room = trunc ? roomForCommand(["JOB", ...names], [heads, ...rest]) : Number.POSITIVE_INFINITY;
+  const room = trunc ? roomForCommand(width, ["JOB", ...names], [heads, ...rest]) : Number.POSITIVE_INFINITY;
   const lines = jobs.map((job, index) => {
     const [state = "", ...others] = rest[index] ?? [];
     return [names[index] ?? "", cut(commandLine(job), room), paintState(paint, job, state), ...others];
@@ -39,8 +46,11 @@ function shortNames(jobs: readonly Job[]): readonly string[] {
   });
 }
 
-function roomForCommand(names: readonly string[], rest: readonly (readonly string[])[]): number {
-  const width = terminalWidth();
+function roomForCommand(
+  width: number | undefined,
+  names: readonly string[],
+  rest: readonly (readonly string[])[],
+): number {
   if (width === undefined) return UNKNOWN;
   const columns = [names, ...[0, 1, 2, 3].map((column) => rest.map((row) => row[column] ?? ""))];
   const used = columns.reduce((sum, cells) => sum + Math.max(...cells.map((cell) => cell.length)) + 2, 0);

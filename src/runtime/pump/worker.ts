@@ -93,5 +93,5 @@ function pump({ port, sizes, wake }: PumpData): void {
 }
 
 function next(port: MessagePort): Command | undefined {
-  return (receiveMessageOnPort(port) as { message: Command } | undefined)?.message;
+  return receiveMessageOnPort(port)?.message as Command | undefined;
 }

@@ -19,8 +19,10 @@ done
 cache=$(sh "$here/build.sh") || exit 125
 
 run=$(mktemp -d "$cache/run.XXXXXX")
+mkfifo "$run/output"
 children=
 cleanup() {
+  : <>"$run/output"
   # shellcheck disable=SC2086
   [ -z "$children" ] || kill $children 2>/dev/null || true
   wait
@@ -33,7 +35,6 @@ cp "$here/guest.sh" "$run/guest.sh"
 { echo "cd '$(pwd)' || exit 125"; printf '%s\n' "$*"; } > "$run/command"
 truncate -s 64M "$run/disk"
 mkdir "$run/socket"
-mkfifo "$run/output"
 : > "$run/status"
 
 # The daemon serves all it sees, so it sees everything read-only, but for the directory of its socket and a /run of its own
@@ -62,7 +63,6 @@ done
 cat "$run/output" &
 reader=$!
 accel=${TELE_VM_ACCEL:-tcg,thread=multi}
-code=0
 timeout "$seconds" qemu-system-x86_64 -accel "$accel" -cpu max -M q35 -smp "$cpus" -m "$memory" \
   -object "memory-backend-memfd,id=ram,size=${memory}M,share=on" -machine memory-backend=ram \
   -display none -nodefaults -no-user-config -no-reboot -nic none \
@@ -74,7 +74,12 @@ timeout "$seconds" qemu-system-x86_64 -accel "$accel" -cpu max -M q35 -smp "$cpu
   -device virtio-rng-pci -device virtio-serial-pci \
   -chardev "file,id=output,path=$run/output" -device virtserialport,chardev=output,name=output \
   -chardev "file,id=status,path=$run/status" -device virtserialport,chardev=status,name=status \
-  </dev/null >"$run/qemu.log" 2>&1 || code=$?
+  </dev/null >"$run/qemu.log" 2>&1 &
+machine=$!
+children="$children $machine" # in the background, for a shell takes its traps only while it waits
+code=0
+wait "$machine" || code=$?
+: <>"$run/output" # when QEMU never opened it, the reader is still waiting for somebody to do so
 wait "$reader" || true
 status=$(cat "$run/status")
 if [ -z "$status" ]; then

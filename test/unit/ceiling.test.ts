@@ -1,0 +1,30 @@
+import { expect, test } from "bun:test";
+import { ceilingFaults, parseCeiling, underCeiling } from "#spec/ceiling.ts";
+import { effectiveLimits } from "#spec/schema.ts";
+
+test("a ceiling is read from a flag's text", () => {
+  expect(parseCeiling("cpus=0.5,memory=4Gi,wbps=100Mi")).toEqual({ cpus: 0.5, memory: 2 ** 32, wbps: 100 * 2 ** 20 });
+  expect(parseCeiling("memory-high=1Gi")).toEqual({ memoryHigh: 2 ** 30 });
+});
+
+test("a ceiling of nothing known, or of no amount, is refused by name", () => {
+  expect(parseCeiling("disk=1Gi")).toContain("disk: there is no such limit");
+  expect(parseCeiling("memory=lots")).toBe("memory=lots: not an amount");
+  expect(parseCeiling("memory")).toBe("memory: not an amount");
+  expect(parseCeiling("cpus=-1")).toBe("cpus=-1: not an amount");
+});
+
+test("everything that is asked for beyond the ceiling is named at once", () => {
+  const faults = ceilingFaults(
+    { memory: 2 ** 33, pids: 10, io: { wbps: 2000 } },
+    { memory: 2 ** 32, pids: 10, wbps: 1000 },
+  );
+  expect(faults.map(({ pointer }) => pointer)).toEqual(["/limits/memory", "/limits/io/wbps"]);
+});
+
+test("defaults give way to a lower ceiling", () => {
+  const limits = underCeiling(effectiveLimits({}), { memory: 2 ** 20, rbps: 5 });
+  expect(limits.memory).toBe(2 ** 20);
+  expect(limits.io).toEqual({ ...effectiveLimits({}).io, rbps: 5 });
+  expect(limits.pids).toBe(512);
+});
