@@ -2,7 +2,7 @@
 # npm run ok: format, lint with types, tsc, unit and golden tests, side by side. Prints what is wrong and one line.
 set -eu
 cd "$(dirname "$0")/.."
-. .dev/with-modules.sh
+. .dev/modules.sh
 began=$(date +%s)
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT

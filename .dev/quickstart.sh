@@ -2,7 +2,7 @@
 # npm run quickstart: everything from nothing to a job's output, in a directory that is removed at the end.
 set -eu
 cd "$(dirname "$0")/.."
-. .dev/with-modules.sh
+. .dev/modules.sh
 
 [ "$(id -u)" = 0 ] || { echo "quickstart: namespaces and cgroups need root: sudo npm run quickstart" >&2; exit 1; }
 command -v curl >/dev/null || { echo "quickstart: curl is missing: apt-get install curl" >&2; exit 1; }

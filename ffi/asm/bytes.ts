@@ -77,3 +77,9 @@ export function bytes(): Bytes {
     },
   };
 }
+
+/** The value itself; throws RangeError where 32 signed bits do not hold it, the most that x86_64 takes in most places. */
+export function signed32(value: number): number {
+  if (value !== (value | 0)) throw new RangeError(`${value} does not fit into 32 signed bits`);
+  return value;
+}

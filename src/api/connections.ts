@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, ServerHttp2Session } from "node:http2";
 import type { TLSSocket } from "node:tls";
 import { readPeer, type Peer } from "./identity.ts";
+import { breakOff } from "./respond.ts";
 
 /** One answer in the making. */
 export interface Exchange {
@@ -108,7 +109,7 @@ export function trackConnections(patience: Patience, clock: () => number): Conne
           else connection.destroy();
         }
         for (const { long, startedMs, outgoing } of exchanges)
-          if (!long && now - startedMs > patience.answer) outgoing.destroy();
+          if (!long && now - startedMs > patience.answer) breakOff(outgoing);
       }
     },
     all: () => open.values(),

@@ -13,7 +13,7 @@ import { PATIENCE, trackConnections, type Connection, type Patience } from "./co
 import { loadCredentials, watchCredentials, type CredentialPaths, type Credentials } from "./credentials.ts";
 import { refusal } from "./identity.ts";
 import { PROBLEM_TYPE, problemOf } from "./problem.ts";
-import { RESPONSE_ALREADY_SENT, sendProblem } from "./respond.ts";
+import { breakOff, RESPONSE_ALREADY_SENT, sendProblem } from "./respond.ts";
 import { loadRevocations } from "./revocations.ts";
 
 export interface ListenOptions {
@@ -171,7 +171,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       isRevoked = list;
       // What runs already must not run on; the next request on the same connection hears why.
       for (const { peer, exchanges } of connections.all())
-        if (peer && isRevoked(peer.identity.fingerprint)) for (const { outgoing } of exchanges) outgoing.destroy();
+        if (peer && isRevoked(peer.identity.fingerprint)) for (const { outgoing } of exchanges) breakOff(outgoing);
       notice({ kind: "revocations-read" });
     },
     onFault: (error) => notice({ kind: "files-unusable", error }),
@@ -185,7 +185,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       stopWatching();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const connection of connections.all()) {
-        for (const { long, outgoing } of connection.exchanges) if (long) outgoing.destroy();
+        for (const { long, outgoing } of connection.exchanges) if (long) breakOff(outgoing);
         if (connection.exchanges.size === 0) connection.close();
       }
       const deadline = setTimeout(() => {
@@ -236,7 +236,7 @@ function bind(server: Http2SecureServer, { host, port }: ListenOptions): Promise
   });
 }
 
-/** BoringSSL's and OpenSSL's name for a TLS record that begins with "GET " and its like. */
+/** What begins like "GET ", "POST", "HEAD" or "PUT ". Other methods are no TLS either, and are answered by a TLS alert. */
 const HTTP_REQUEST = "ERR_SSL_HTTP_REQUEST";
 
 /** Somebody forgot the s of https: say so in words he can read. */

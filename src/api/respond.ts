@@ -1,5 +1,6 @@
 /** Answers, written straight to the Node response: a Web `Response` costs as much as all the rest of a small request. */
 import type { ServerResponse } from "node:http";
+import type { ServerHttp2Stream } from "node:http2";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { Ctx } from "./env.ts";
 import { PROBLEM_TYPE, problemOf } from "./problem.ts";
@@ -40,6 +41,17 @@ export function sendJson(c: Ctx, value: unknown, status = 200, headers?: HeaderF
 export function sendProblem(outgoing: ServerResponse, error: unknown, headers?: HeaderFields): Response {
   const problem = problemOf(error);
   return sendTo(outgoing, problem.status, PROBLEM_TYPE, JSON.stringify(problem), headers);
+}
+
+/**
+ * Ends an answer so that the client can tell that it is not whole. HTTP/2: destroyed without an error, or closed with
+ * one (Bun 1.4), a stream ends as if all were well, and curl believes it. HTTP/1.1: the connection goes.
+ */
+export function breakOff(outgoing: ServerResponse): void {
+  const { stream } = outgoing as { stream?: ServerHttp2Stream };
+  stream?.on("error", () => {});
+  outgoing.on("error", () => {});
+  outgoing.destroy(new Error("cut off"));
 }
 
 /** Says that the answer was written, or is being written, to the Node response. */

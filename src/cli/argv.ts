@@ -49,8 +49,7 @@ function tokenize(words: readonly string[], flags: Flags): readonly Token[] {
       if (alias.length > 1) options[alias] = { type: flag.type === "boolean" ? "boolean" : "string", multiple: true };
     }
   }
-  return parseArgs({ args: [...words], options, strict: false, allowPositionals: true, tokens: true })
-    .tokens as Token[];
+  return parseArgs({ args: [...words], options, strict: false, allowPositionals: true, tokens: true }).tokens;
 }
 
 /** Other names of a flag; those of one letter are written behind one dash. */

@@ -55,7 +55,8 @@ export function lazyClient(choice: Choice): Client {
   const contextNow = (): ResolvedContext => (context ??= readContext(choice, process.env));
   const credentialsNow = (): Credentials => (credentials ??= readCredentials(contextNow()));
   return {
-    json: async <T>(call: Call): Promise<T> => decode<T>(await ask(contextNow(), credentialsNow(), call), contextNow()),
+    json: async <T>(call: Call): Promise<T> =>
+      decode(await ask(contextNow(), credentialsNow(), call), contextNow()) as T,
     stream: async (call) => {
       const { openStream } = await import("./transport-node.ts");
       const response = await openStream(contextNow(), credentialsNow(), call);
@@ -77,11 +78,11 @@ async function ask(context: ResolvedContext, credentials: Credentials, call: Cal
   return send(context, credentials, call, call.timeoutMs ?? TIMEOUT_MS);
 }
 
-function decode<T>(answer: Answer, { server }: ResolvedContext): T {
+function decode(answer: Answer, { server }: ResolvedContext): unknown {
   if (answer.status >= 300) throw toProblem(answer, server);
-  if (answer.text === "") return undefined as T;
+  if (answer.text === "") return undefined;
   try {
-    return JSON.parse(answer.text) as T;
+    return JSON.parse(answer.text);
   } catch (error) {
     throw notTele(server, answer.status, { cause: error });
   }

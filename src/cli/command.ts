@@ -1,5 +1,5 @@
 /** How our commands are described: citty's own records, with what it has no words for. */
-import type { ArgsDef, BooleanArgDef, CommandDef, EnumArgDef, PositionalArgDef, StringArgDef } from "citty";
+import type { BooleanArgDef, CommandDef, EnumArgDef, PositionalArgDef, StringArgDef } from "citty";
 import type { Client } from "./client.ts";
 import type { Globals } from "./globals.ts";
 
@@ -44,6 +44,7 @@ export interface Trailing {
 }
 
 /** A citty command with our extras, which the parser, the help and the completion read. */
+// oxlint-disable-next-line no-explicit-any -- citty's own type for a command of whatever arguments
 export type TeleCommand = CommandDef<any> & {
   readonly trailing?: Trailing;
   readonly examples?: readonly string[];
@@ -67,7 +68,7 @@ export function command<const A extends Flags>(definition: Definition<A>): TeleC
   const { name, description, run, args, ...extras } = definition;
   return {
     meta: { name, description },
-    args: args as ArgsDef,
+    args,
     run: ({ data }) => run(data as Invocation<A>),
     ...extras,
   };

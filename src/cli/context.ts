@@ -70,6 +70,6 @@ export function serverOf(host: string, from: string): string {
   }
   if (url.pathname !== "/" || url.search || url.username) throw bad;
   // The address of the URL standard hides 443; what was written decides.
-  const port = url.port || (/:443$/.test(bare) ? "443" : String(DEFAULT_PORT));
+  const port = url.port || (bare.endsWith(":443") ? "443" : String(DEFAULT_PORT));
   return `https://${url.hostname}:${port}`;
 }

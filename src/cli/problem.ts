@@ -6,7 +6,7 @@ const PREFIX = "urn:tele:problem:";
 /** The error that a refused request came back with (RFC 9457); of another kind of server, an error that says so. */
 export function toProblem({ status, contentType, text }: Answer, server: string): TeleError {
   const problem = contentType.startsWith("application/problem+json") ? parse(text) : undefined;
-  const type = String(problem?.["type"] ?? "");
+  const type = typeof problem?.["type"] === "string" ? problem["type"] : "";
   const code = type.startsWith(PREFIX) ? type.slice(PREFIX.length).toUpperCase() : "";
   if (!problem || !Object.hasOwn(CODES, code)) return notTele(server, status);
   const fields: Record<string, unknown> = { detail: problem["detail"] ?? problem["title"] ?? code };

@@ -28,7 +28,9 @@ async function dispatch(argv: readonly string[]): Promise<number> {
   if (entry === undefined) throw await unknownCommand("tele", name, Object.keys(COMMANDS));
   const before = split.ours.slice(0, at);
   await refuseUnknown(before);
-  return runTree(`tele ${name}`, await entry.load(), { ...split, ours: [...before, ...split.ours.slice(at + 1)] });
+  // Nearly every command needs the other two: they load while it does.
+  const [command] = await Promise.all([entry.load(), import("citty"), import("./client.ts")]);
+  return runTree(`tele ${name}`, command, { ...split, ours: [...before, ...split.ours.slice(at + 1)] });
 }
 
 /** `tele`, `tele --help`, `tele --version --json`, or a mistake. */
@@ -61,7 +63,7 @@ async function unknownCommand(path: string, name: string, names: readonly string
 /** Follows subcommands (`cert issue`) down to the one that runs. */
 async function runTree(path: string, command: TeleCommand, split: Split): Promise<number> {
   const subCommands = await resolved<Record<string, unknown>>(command.subCommands);
-  const flags = ((await resolved(command.args)) ?? {}) as Flags;
+  const flags = (await resolved<Flags>(command.args)) ?? {};
   if (subCommands) {
     const at = findWord(split.ours, flags);
     const name = split.ours[at];

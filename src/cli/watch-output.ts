@@ -106,7 +106,10 @@ export async function watchFrames(
 
 function toFrame(value: Record<string, unknown>): Frame {
   const { offset, stream, time, data, dataBase64 } = value;
-  const bytes = typeof dataBase64 === "string" ? Buffer.from(dataBase64, "base64") : Buffer.from(String(data ?? ""));
+  const bytes =
+    typeof dataBase64 === "string"
+      ? Buffer.from(dataBase64, "base64")
+      : Buffer.from(typeof data === "string" ? data : "");
   return { offset: Number(offset), stream: stream === "stderr" ? "stderr" : "stdout", time: String(time), bytes };
 }
 
@@ -122,19 +125,19 @@ async function openAt(client: Client, call: Call): Promise<IncomingMessage | und
 
 /** Reads to the end. The sink blocks while its reader is slow, and so the socket's window closes: no queue grows. */
 function readAll(response: IncomingMessage, sink: (chunk: Buffer) => void): Promise<void> {
-  return new Promise((resolve, reject) => {
-    response.on("data", (chunk: Buffer) => {
-      try {
-        sink(chunk);
-      } catch (error) {
-        reject(error as Error);
-        response.destroy();
-      }
-    });
-    response.on("end", () => (response.complete ? resolve() : reject(dropped())));
-    response.on("error", reject);
-    response.on("close", () => reject(dropped()));
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  response.on("data", (chunk: Buffer) => {
+    try {
+      sink(chunk);
+    } catch (error) {
+      reject(error);
+      response.destroy();
+    }
   });
+  response.on("end", () => (response.complete ? resolve() : reject(dropped())));
+  response.on("error", reject);
+  response.on("close", () => reject(dropped()));
+  return promise;
 }
 
 function dropped(cause?: unknown): TeleError {

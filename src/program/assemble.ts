@@ -73,7 +73,7 @@ function emitStep(asm: Assembler, data: DataSection, step: Step, index: number, 
     asm.branch("notEqual", "keep");
   }
   if (step.save) asm.store(data.slot(`slot ${step.save}`));
-  asm.label(`next ${index}`);
+  if (step.tolerate) asm.label(`next ${index}`);
   if (step.each && round !== undefined) {
     asm.load(round, 64);
     asm.add(1);
@@ -122,7 +122,12 @@ function keep(
   asm.branch("notEqual", "reap");
 
   call("clock_gettime", immediate(CLOCK.REALTIME), address(record + RECORD.end));
-  call("kill", immediate(-1), immediate(SIG.KILL)); // everybody in the namespace but us, forks under way included (kill(2))
+  // Everybody in the namespace but us, forks under way included (kill(2)). In a namespace that is not ours it would be
+  // the host, so it is asked first whether we are its PID 1.
+  call("getpid");
+  asm.compare(1);
+  asm.branch("notEqual", "drain");
+  call("kill", immediate(-1), immediate(SIG.KILL));
   asm.label("drain");
   call("waitid", immediate(P.ALL), immediate(0), immediate(0), immediate(W.EXITED | W.ALL), immediate(0));
   asm.compare(0);

@@ -1,6 +1,10 @@
 /** What every program must hold to, whatever composed it. */
+import { CLONE } from "#ffi/abi/clone.ts";
 import { SYSCALLS } from "#ffi/syscalls.ts";
 import type { Program, Step } from "./step.ts";
+
+/** A tether mounts over its root and kills every process that it sees: in the host's namespaces, the host's. */
+const OWN = CLONE.NEWPID | CLONE.NEWNS;
 
 /** Every fault of a program, none for a good one. */
 export function faults(program: Program): string[] {
@@ -32,6 +36,7 @@ export function faults(program: Program): string[] {
     if (step.forks && (step.tolerate || step.each)) fault("a fork is done once and must succeed");
     if (step.save) slots.add(step.save);
   }
+  if ((program.namespaces & OWN) !== OWN) found.push("a program has a pid and a mount namespace of its own");
   const forks = program.steps.filter((step: Step) => step.forks).length;
   if (forks !== 1) found.push(`a program forks once, not ${forks} times`);
   const last = program.steps.at(-1);

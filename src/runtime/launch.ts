@@ -4,6 +4,7 @@
  * The thread is blocked from clone3 until the tether's execve (CLONE_VFORK), which is mostly the kernel making a
  * network namespace. What the tether then does is told by its report pipe, which the pump reads.
  */
+import { writeSync } from "node:fs";
 import { cloneArgs, CLONE, CLONE_ARGS, CLONE_CLEAR_SIGHAND, CLONE_INTO_CGROUP } from "#ffi/abi/clone.ts";
 import { AT, F, F_SEAL, O } from "#ffi/abi/fcntl.ts";
 import { ERRNO } from "#ffi/abi/errno.ts";
@@ -58,9 +59,15 @@ export interface LaunchRequest {
   readonly tetherCgroup?: number;
 }
 
+/**
+ * What every tether must have of its own. Its program makes the root read-only and covers /proc, and at the end it
+ * kills every process that it can see: started in the host's namespaces it would do all that to the host.
+ */
+const INDISPENSABLE = CLONE.NEWPID | CLONE.NEWNS;
+
 let arena: Scratch | undefined;
 
-/** Starts a tether. Throws SystemError; nothing is left open or running then. */
+/** Starts a tether. Throws SystemError; nothing is left open or running then. EINVAL without namespaces of its own. */
 export function launch(request: LaunchRequest): Launched {
   arena ??= scratch(64 * 1024);
   arena.reset();
@@ -118,6 +125,7 @@ function clone(
   pidfd: Region,
   calls: readonly [CallName, ...number[]][],
 ): number {
+  if ((namespaces & INDISPENSABLE) !== INDISPENSABLE) throw new SystemError("clone3", ERRNO.EINVAL);
   const architecture = hostArchitecture();
   const list = Array.from({ length: calls.length * 7 }, () => 0);
   calls.forEach(([name, ...args], index) => {
@@ -169,12 +177,9 @@ function pipe(memory: Scratch): [read: number, write: number] {
   const ends = memory.room(8);
   must("pipe2", ends.address, O.CLOEXEC);
   const view = new DataView(ends.bytes.buffer, ends.bytes.byteOffset);
-  const [read, write] = [view.getInt32(0, true), view.getInt32(4, true)].map((fd) => {
-    if (fd >= FIRST_OWN_FD) return fd;
-    const moved = must("fcntl", fd, F.DUPFD_CLOEXEC, FIRST_OWN_FD);
-    call("close", fd);
-    return moved;
-  }) as [number, number];
+  const found = [view.getInt32(0, true), view.getInt32(4, true)] as const;
+  const read = outOfTheWay(found[0], found[1]);
+  const write = outOfTheWay(found[1], read);
   // Refused where the user's pipe memory is used up (pipe(7)): then it keeps its 64 KiB.
   call("fcntl", read, F.SETPIPE_SZ, PIPE_BYTES);
   return [read, write];
@@ -188,15 +193,21 @@ function sealed(memory: Scratch, bytes: Uint8Array): number {
   if (fd === -ERRNO.EINVAL) fd = must("memfd_create", name, MFD.CLOEXEC | MFD.ALLOW_SEALING);
   if (fd < 0) throw new SystemError("memfd_create", -fd);
   try {
-    const written = must("write", fd, memory.bytes(bytes), bytes.length);
-    if (written !== bytes.length) throw new SystemError("write", ERRNO.ENOSPC);
+    for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written);
     must("fcntl", fd, F.ADD_SEALS, F_SEAL.SEAL | F_SEAL.SHRINK | F_SEAL.GROW | F_SEAL.WRITE);
-    if (fd >= FIRST_OWN_FD) return fd;
-    const moved = must("fcntl", fd, F.DUPFD_CLOEXEC, FIRST_OWN_FD);
-    call("close", fd);
-    return moved;
   } catch (error) {
     call("close", fd);
     throw error;
   }
+  return outOfTheWay(fd);
+}
+
+/** The same descriptor under a number that is none of the tether's. Where there is none left, `others` are closed too. */
+function outOfTheWay(fd: number, ...others: number[]): number {
+  if (fd >= FIRST_OWN_FD) return fd;
+  const moved = call("fcntl", fd, F.DUPFD_CLOEXEC, FIRST_OWN_FD);
+  if (moved < 0) for (const other of others) call("close", other);
+  call("close", fd);
+  if (moved < 0) throw new SystemError("fcntl", -moved);
+  return moved;
 }

@@ -20,6 +20,14 @@ const USAGE_AGE_MS = 20;
 /** Longest delay of a timer: setTimeout takes 32 bits of milliseconds. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
+/** What the next daemon must know of a stop that has begun: the record's `restart`. */
+interface StopNote {
+  /** When KILL is due, milliseconds since the epoch. */
+  readonly killAt: number;
+  /** What happened, for the end record. */
+  readonly message?: string;
+}
+
 /** What a live job asks of its supervisor. */
 export interface Keeper {
   /** A change that must be kept; retried by the keeper while the disk is full. */
@@ -44,12 +52,14 @@ export interface LiveJob {
   glance(): Job;
   /** Told by the pump. */
   heard(event: PumpEvent): void;
-  /** Begins to stop it; the first reason stays, a shorter grace counts. */
+  /** Begins to stop it; the first reason stays, the earlier KILL counts. Does nothing once its main process is gone. */
   stop(reason: StopReason, by: string, options?: { signal?: string; graceMs?: number; message?: string }): void;
   /** Waits for the end, or for the signal. */
   closed(signal: AbortSignal): Promise<void>;
   /** Called once its end is kept: wakes everybody. */
   settle(patch: JobPatch): void;
+  /** It never began: whoever started it says how it ended. */
+  abandon(): void;
   /** Starts the timers that its spec and its record ask for. */
   arm(): void;
   /** Forgets timers; the job itself goes on. */
@@ -65,20 +75,27 @@ export interface LiveParts {
   readonly output: GrowingOutput;
   readonly slot: () => number;
   readonly keeper: Keeper;
+  /** Whether it is only just being launched. */
+  readonly fresh: boolean;
   /** Called when the tether says that the workload runs, or which step failed. */
   readonly born: (failure?: { step: number; errno: number }) => void;
 }
 
 /** Wraps what was started or found. */
-export function liveJob({ record: first, paths, cgroup, tether, output, slot, keeper, born }: LiveParts): LiveJob {
-  let record = first;
+export function liveJob(parts: LiveParts): LiveJob {
+  const { paths, cgroup, tether, output, slot, keeper, fresh, born } = parts;
+  let { record } = parts;
   let usage: Usage | undefined;
   let readAt = 0;
   let mainPid: number | undefined;
-  let failed = false;
-  let stopMessage: string | undefined;
+  /** Nothing more may be done to it: its end is known, or will never be. */
+  let over = false;
+  /** The workload runs, or ran. An earlier daemon's job does, unless its tether says otherwise. */
+  let begun = !fresh;
+  let stopSignal: number = SIG.TERM;
   const timers = new Map<string, NodeJS.Timeout>();
   const waiting = new Set<() => void>();
+  const note = (): StopNote | undefined => record.restart as StopNote | undefined;
 
   function timer(name: string, milliseconds: number, then: () => void): void {
     clearTimeout(timers.get(name));
@@ -116,8 +133,13 @@ export function liveJob({ record: first, paths, cgroup, tether, output, slot, ke
     timer("last resort", LAST_RESORT_MS, () => tether.kill());
   }
 
-  function end(): void {
+  function forsake(): void {
+    over = true;
     disarm();
+  }
+
+  function end(): void {
+    forsake();
     const { size, records } = keeper.sizes(slot());
     output.advance(size, records);
     const exit = readExit(paths.exit);
@@ -133,7 +155,7 @@ export function liveJob({ record: first, paths, cgroup, tether, output, slot, ke
         stop: {
           reason: record.stopReason as StopReason,
           by: record.stopRequestedBy ?? "tele",
-          ...(stopMessage !== undefined && { message: stopMessage }),
+          ...messageOf(record),
         },
       }),
     };
@@ -169,9 +191,12 @@ export function liveJob({ record: first, paths, cgroup, tether, output, slot, ke
         output.advance(size, records);
       } else if (event.kind === "started") {
         // After a failure the tether still says that its child is born; the failure was said first.
-        if (!failed) born();
+        if (over) return;
+        begun = true;
+        if (record.stopReason !== undefined) tether.signalMain(stopSignal);
+        born();
       } else if (event.kind === "failed") {
-        failed = true;
+        forsake();
         born(event);
       } else if (event.kind === "limit") {
         const why =
@@ -179,21 +204,29 @@ export function liveJob({ record: first, paths, cgroup, tether, output, slot, ke
             ? `it wrote more than its limit of output`
             : `its output could not be written: ${event.errno}`;
         job.stop("OUTPUT_LIMIT", "tele", { message: why });
-      } else if (!failed) end();
-      else disarm();
+      } else if (event.kind === "ended" && !over) end();
     },
     stop(reason, by, { signal = "SIGTERM", graceMs = DEFAULT_GRACE_MS, message } = {}) {
-      if (record.stopReason === undefined) {
-        const patch: JobPatch = { reason: "STOPPING", stopReason: reason, stopRequestedBy: by };
-        record = { ...record, ...patch };
-        stopMessage = message;
-        keeper.update(record.id, patch);
-        keeper.stopping(job);
-      }
+      if (over) return;
+      // Too late to be the cause of its end. Of output that was dropped it is said all the same.
+      if (begun && reason !== "OUTPUT_LIMIT" && tether.mainPid() === undefined) return;
+      const first = record.stopReason === undefined;
       const number = signalNumber(signal) ?? SIG.TERM;
-      if (number === SIG.KILL || graceMs <= 0) return kill();
-      tether.signalMain(number);
-      timer("grace", graceMs, kill);
+      const killAt = Date.now() + (number === SIG.KILL ? 0 : Math.max(0, graceMs));
+      if (first || killAt < (note()?.killAt ?? Number.POSITIVE_INFINITY)) {
+        const restart = { ...note(), killAt, ...(first && message !== undefined && { message }) } satisfies StopNote;
+        const patch: JobPatch = {
+          restart,
+          ...(first && { reason: "STOPPING", stopReason: reason, stopRequestedBy: by }),
+        };
+        record = { ...record, ...patch };
+        keeper.update(record.id, patch);
+        if (first) keeper.stopping(job);
+        timer("grace", killAt - Date.now(), kill);
+      }
+      stopSignal = graceMs > 0 ? number : SIG.KILL;
+      if (stopSignal === SIG.KILL) kill();
+      else tether.signalMain(stopSignal);
     },
     closed(signal) {
       if (record.state !== "RUNNING" || signal.aborted) return Promise.resolve();
@@ -212,16 +245,25 @@ export function liveJob({ record: first, paths, cgroup, tether, output, slot, ke
       output.end();
       for (const wake of waiting) wake();
     },
+    abandon: forsake,
     arm() {
-      if (record.stopReason !== undefined) timer("grace", DEFAULT_GRACE_MS, kill);
+      if (over) return;
+      if (record.stopReason !== undefined) timer("grace", (note()?.killAt ?? 0) - Date.now(), kill);
       else if (record.spec.timeout !== undefined) {
-        const due = Number((record.startNs ?? record.createNs) / 1_000_000n) + record.spec.timeout;
-        timer("timeout", due - Date.now(), () => job.stop("TIMED_OUT", "tele"));
+        // A launch that takes long on a busy host is no time of the job's.
+        const began = fresh ? Date.now() : Number((record.startNs ?? record.createNs) / 1_000_000n);
+        timer("timeout", began + record.spec.timeout - Date.now(), () => job.stop("TIMED_OUT", "tele"));
       }
     },
     disarm,
   };
   return job;
+}
+
+/** What was said of a stop when it began. */
+export function messageOf({ restart }: JobRecord): { message?: string } {
+  const message = (restart as StopNote | undefined)?.message;
+  return message === undefined ? {} : { message };
 }
 
 /** The exit record, where the tether has written it. */

@@ -1,15 +1,17 @@
 /** The open jobs of a daemon: in memory while they run, in the store for good. Births, ends, and who is told of them. */
+import { closeSync } from "node:fs";
 import { TeleError } from "#errors";
 import { callBrief } from "#program/listing.ts";
 import { blame } from "#program/report.ts";
+import type { Program } from "#program/step.ts";
 import type { JobEvent } from "#spec/job.ts";
 import { conclude, startExitCode, type StopReason } from "./lifecycle.ts";
-import { finalUsage, type Keeper, liveJob, type LiveJob, readExit } from "./live-job.ts";
+import { finalUsage, type Keeper, liveJob, type LiveJob, messageOf, readExit } from "./live-job.ts";
 import { createOutput, repairOutput } from "./output.ts";
-import type { Pump } from "./pump/pump.ts";
+import type { Pump, PumpListener } from "./pump/pump.ts";
 import type { Found } from "./restart.ts";
-import type { Ground, Started } from "./start.ts";
-import { jobPaths, removeJobDirectory, type StateDirectory } from "./state-directory.ts";
+import { type Ground, type Prepared, programOf, refusal } from "./start.ts";
+import { jobPaths, type StateDirectory } from "./state-directory.ts";
 import type { Store } from "./store/store.ts";
 import { type JobPatch, type JobRecord, toJob } from "./store/record.ts";
 import { tether as wrapTether } from "./tether.ts";
@@ -28,7 +30,9 @@ export interface RegistryParts {
 export interface Registry {
   readonly live: ReadonlyMap<string, LiveJob>;
   /** Puts a launched job on record and waits until its program runs. START_FAILED otherwise, and the job stays as FAILED. */
-  birth(id: string, owner: string, spec: JobRecord["spec"], made: Started): Promise<LiveJob>;
+  birth(id: string, owner: string, spec: JobRecord["spec"], prepared: Prepared): Promise<LiveJob>;
+  /** Resolves when nothing of an earlier job of this name is left, so that it may be used again. */
+  buried(id: string): Promise<void>;
   /** Goes on with a job that an earlier daemon started. */
   adopt(record: JobRecord, found: Found): Promise<void>;
   /** Ends a job whose tether is gone, from what its files and its cgroup say. */
@@ -39,11 +43,20 @@ export interface Registry {
   close(): Promise<void>;
 }
 
+/** A step that failed; errno 0 where the tether died without a word. */
+interface Failure {
+  readonly step: number;
+  readonly errno: number;
+}
+
 /** An empty registry over an open store and a running pump. */
 export function createRegistry({ state, store, pump, ground }: RegistryParts): Registry {
   const live = new Map<string, LiveJob>();
   const listeners = new Set<(event: JobEvent) => void>();
   const graves = undertaker();
+  const burials = new Map<string, Promise<void>>();
+  /** Changes of each job that wait for space on the disk. */
+  const waiting = new Map<string, Promise<void>>();
   let sequence = 0;
   let closing = false;
 
@@ -65,34 +78,49 @@ export function createRegistry({ state, store, pump, ground }: RegistryParts): R
     }
   }
 
+  /** One after the other: tried again later, an older change must not undo a newer one. */
+  function update(id: string, patch: JobPatch): Promise<void> {
+    const change = (): Promise<void> => keep(() => store.update(id, patch));
+    const before = waiting.get(id);
+    const done = (before ? before.then(change, change) : change()).finally(() => {
+      if (waiting.get(id) === done) waiting.delete(id);
+    });
+    waiting.set(id, done);
+    return done;
+  }
+
   /** Puts an end on disk; only then may the tether go, and with it the pipes. */
   async function bury(job: LiveJob, patch: JobPatch): Promise<void> {
-    await keep(() => store.update(job.id, patch));
+    await update(job.id, patch);
     await store.durable();
     job.settle(patch);
     live.delete(job.id);
     tell("job.ended", job.glance());
-    await graves.bury(job.tether, job.cgroup);
+    const burial = graves.bury(job.tether, job.cgroup).finally(() => {
+      if (burials.get(job.id) === burial) burials.delete(job.id);
+    });
+    burials.set(job.id, burial);
+    await burial;
   }
 
   /** A daemon that is going leaves what it cannot keep to the next one: the tether still has it. */
   const leaveToNext = (): void => undefined;
 
   const keeper: Keeper = {
-    update: (id, patch) => void keep(() => store.update(id, patch)).catch(leaveToNext),
+    update: (id, patch) => void update(id, patch).catch(leaveToNext),
     sizes: (slot) => pump.sizes(slot),
     stopping: (job) => tell("job.stopping", job.glance()),
     ended: (job, patch) => void bury(job, patch).catch(leaveToNext),
   };
 
-  async function failedStart(job: LiveJob, made: Started, failure: { step: number; errno: number }): Promise<never> {
-    const { program } = made;
-    const failed = program.steps[failure.step];
-    const { step, errno } = failure.errno > 0 ? blame(program.steps, failure) : { step: "tether.start", errno: "EIO" };
-    const detail =
-      failure.errno > 0 && failed
-        ? `${step}: ${callBrief(failed)}: ${errno}`
-        : `${step}: the tether died before the program ran`;
+  /** Ends a job whose program never ran. Resolves with the error for whoever started it. */
+  async function failedStart(job: LiveJob, program: Program | undefined, failure: Failure): Promise<TeleError> {
+    const failed = program?.steps[failure.step];
+    const known = failure.errno > 0 && program && failed;
+    const { step, errno } = known ? blame(program.steps, failure) : { step: "tether.start", errno: "EIO" };
+    const detail = known
+      ? `${step}: ${callBrief(failed)}: ${errno}`
+      : `${step}: the tether died before the program ran`;
     const usage = finalUsage(undefined, undefined, job.record(), 0);
     const { state: closed, end } = conclude({
       exit: undefined,
@@ -102,7 +130,7 @@ export function createRegistry({ state, store, pump, ground }: RegistryParts): R
       usage,
     });
     await bury(job, { state: closed, reason: end.reason, end, endNs: nowNs() });
-    throw new TeleError("START_FAILED", {
+    return new TeleError("START_FAILED", {
       detail,
       step,
       errno,
@@ -111,57 +139,91 @@ export function createRegistry({ state, store, pump, ground }: RegistryParts): R
     });
   }
 
+  /** What an earlier daemon had planned; undefined where that cannot be known any more. */
+  function replan({ spec }: JobRecord): Program | undefined {
+    try {
+      return programOf(ground, spec);
+    } catch {
+      return undefined;
+    }
+  }
+
   return {
     live,
-    async birth(id, owner, spec, made) {
-      const { launched, cgroup, enforced, limits, data, index } = made;
+    async buried(id) {
+      await burials.get(id);
+    },
+    async birth(id, owner, spec, prepared) {
+      const { request, cgroup, enforced, limits, data, index } = prepared;
       const paths = jobPaths(state, id);
-      const held = wrapTether(launched.pid, launched.pidfd);
       const now = nowNs();
-      const record: JobRecord = {
-        id,
-        owner,
-        spec,
-        state: "RUNNING",
-        reason: "RUNNING",
-        createNs: now,
-        startNs: now,
-        enforced,
-        tether: held.record,
-      };
       const output = createOutput({ dataPath: paths.data, indexPath: paths.index, size: 0, records: 0, ended: false });
+      const launched = Promise.withResolvers<LiveJob>();
+      const first = Promise.withResolvers<Failure | undefined>();
+      const gone = Promise.withResolvers<void>();
+      let job: LiveJob | undefined;
       let slot = -1;
-      const first = Promise.withResolvers<{ step: number; errno: number } | undefined>();
-      const job = liveJob({
-        record,
-        paths,
-        cgroup,
-        tether: held,
-        output,
-        slot: () => slot,
-        keeper,
-        born: first.resolve,
-      });
-      const { report, stdout, stderr } = launched;
-      slot = pump.carry(
-        { report, stdout, stderr, data, index, size: 0, records: 0, lastNs: 0n, limit: limits.output },
-        (event) => {
+      let spoken = false;
+      const heard: PumpListener = (event) => {
+        if (event.kind === "refused") launched.reject(refusal(event.call, event.errno, `jobs/${id}`));
+        else if (event.kind === "launched") {
+          const held = wrapTether(event.pid, event.pidfd);
+          const record: JobRecord = {
+            id,
+            owner,
+            spec,
+            state: "RUNNING",
+            reason: "RUNNING",
+            createNs: now,
+            startNs: now,
+            enforced,
+            tether: held.record,
+          };
+          job = liveJob({
+            record,
+            paths,
+            cgroup,
+            tether: held,
+            output,
+            slot: () => slot,
+            keeper,
+            fresh: true,
+            born(failure) {
+              spoken = true;
+              first.resolve(failure);
+            },
+          });
+          launched.resolve(job);
+        } else if (event.kind === "ended") {
           // A tether that vanishes before its first word is a failed start too.
-          if (event.kind === "ended") first.resolve({ step: 0, errno: 0 });
-          job.heard(event);
-        },
-      );
+          if (!spoken) job?.abandon();
+          job?.heard(event);
+          first.resolve({ step: 0, errno: 0 });
+          gone.resolve();
+        } else job?.heard(event);
+      };
       try {
-        store.insert(record);
+        slot = pump.launch({ request, data, index, size: 0, records: 0, lastNs: 0n, limit: limits.output }, heard);
+        job = await launched.promise;
+        store.insert(job.record());
         live.set(id, job);
       } catch (error) {
-        held.kill();
-        await graves.bury(held, cgroup);
-        removeJobDirectory(paths);
+        // Without a slot the pump never had the files.
+        if (slot < 0) for (const fd of [data, index]) closeSync(fd);
+        job?.abandon();
+        job?.tether.kill();
+        if (job) await graves.bury(job.tether, undefined);
+        prepared.launched();
+        await prepared.abandon();
         throw error;
       }
+      prepared.launched();
       const [failure] = await Promise.all([first.promise, store.durable()]);
-      if (failure) return failedStart(job, made, failure);
+      if (failure) {
+        // Released before it holds, a tether would forget that and have to be killed.
+        await gone.promise;
+        throw await failedStart(job, prepared.program, failure);
+      }
       job.arm();
       return job;
     },
@@ -170,10 +232,25 @@ export function createRegistry({ state, store, pump, ground }: RegistryParts): R
       const output = createOutput({ dataPath: paths.data, indexPath: paths.index, size, records, ended: false });
       const cgroup = await ground.cgroups.open(record.id);
       let slot = -1;
-      const job = liveJob({ record, paths, cgroup, tether, output, slot: () => slot, keeper, born: () => undefined });
+      let failure: Failure | undefined;
+      const job = liveJob({
+        record,
+        paths,
+        cgroup,
+        tether,
+        output,
+        slot: () => slot,
+        keeper,
+        fresh: false,
+        born: (failed) => (failure = failed),
+      });
       live.set(record.id, job);
       const limit = record.spec.limits.output ?? ground.defaultOutput;
-      slot = pump.carry({ ...descriptors, data, index, size, records, lastNs, limit }, (event) => job.heard(event));
+      slot = pump.carry({ ...descriptors, data, index, size, records, lastNs, limit }, (event) => {
+        job.heard(event);
+        // It failed while no daemon listened.
+        if (event.kind === "ended" && failure) void failedStart(job, replan(record), failure).catch(leaveToNext);
+      });
       job.arm();
       // The tether's last word may have been heard by the daemon that died: its record says the same.
       if (readExit(paths.exit)) pump.finish(slot);
@@ -190,7 +267,11 @@ export function createRegistry({ state, store, pump, ground }: RegistryParts): R
         usage: finalUsage(cgroup, exit, record, size),
         lost: "its tether was gone when the daemon came back, and had left no exit record (was the host restarted?)",
         ...(record.stopReason !== undefined && {
-          stop: { reason: record.stopReason as StopReason, by: record.stopRequestedBy ?? "tele" },
+          stop: {
+            reason: record.stopReason as StopReason,
+            by: record.stopRequestedBy ?? "tele",
+            ...messageOf(record),
+          },
         }),
       });
       store.update(record.id, {

@@ -1,24 +1,24 @@
-/** One start: from a spec to a launched tether, every file and cgroup made on the way undone when it fails. */
-import { closeSync, openSync } from "node:fs";
+/** One start up to the launch: from a spec to a program and everything that it needs, undone again when it fails. */
+import { closeSync, openSync, writeSync } from "node:fs";
 import { TeleError } from "#errors";
-import { SystemError } from "#ffi/call.ts";
 import { hostArchitecture } from "#ffi/syscalls.ts";
 import type { CgroupHost } from "#host/cgroup/host.ts";
 import type { JobCgroup } from "#host/cgroup/job.ts";
 import { lookupUser } from "#host/users.ts";
 import { assemble } from "#program/assemble.ts";
 import { plan } from "#program/compose.ts";
-import type { Facts } from "#spec/facts.ts";
+import { RECORD } from "#program/report.ts";
 import type { Program } from "#program/step.ts";
+import type { Facts } from "#spec/facts.ts";
 import { type Ceiling, ceilingFaults, underCeiling } from "#spec/ceiling.ts";
 import { type Enforced, LIMIT_NAMES } from "#spec/job.ts";
 import { effectiveLimits, type JobSpec, type Limits } from "#spec/schema.ts";
-import { type Launched, launch } from "./launch.ts";
-import { type JobPaths, makeJobDirectory, removeJobDirectory } from "./state-directory.ts";
+import type { LaunchRequest } from "./launch.ts";
+import { type JobPaths, makeJobFiles, removeJobDirectory } from "./state-directory.ts";
 
 /** What a host gives to every start. */
 export interface Ground {
-  readonly facts: Omit<Facts, "cgroup">;
+  readonly facts: Facts;
   readonly cgroups: CgroupHost;
   /** An open /dev/null. */
   readonly nothing: number;
@@ -28,16 +28,20 @@ export interface Ground {
   readonly ceiling: Ceiling;
 }
 
-/** A tether under way, and what belongs to it. */
-export interface Started {
+/** A job that is ready to be launched, and everything that was made for it. */
+export interface Prepared {
   readonly program: Program;
   readonly limits: Limits;
   readonly enforced: Enforced;
   readonly cgroup: JobCgroup;
-  readonly launched: Launched;
+  readonly request: LaunchRequest;
   /** Descriptors of the output files, for the pump. */
   readonly data: number;
   readonly index: number;
+  /** Closes what only the launch needed. */
+  launched(): void;
+  /** Takes everything away again; the output files are the pump's by then, or are closed here if it never had them. */
+  abandon(): Promise<void>;
 }
 
 /** By what each limit of a job is held: the kernel's part from its cgroup, the rest from us. */
@@ -68,80 +72,78 @@ export function checkRequired(spec: JobSpec, enforced: Enforced): void {
   });
 }
 
-/** Starts a job. Throws TeleError, with nothing left behind. */
-export async function start(ground: Ground, id: string, paths: JobPaths, spec: JobSpec): Promise<Started> {
-  const { facts, cgroups } = ground;
-  const identity = lookupUser(spec.user);
-  const beyond = ceilingFaults(spec.limits, ground.ceiling);
-  if (beyond.length > 0) {
-    throw new TeleError("INVALID_ARGUMENT", {
-      detail: "the job asks for more than this server gives",
-      hint: "ask for less, or have the server's --limit-ceiling raised",
-      faults: beyond,
-    });
-  }
-  const limits = underCeiling(effectiveLimits(spec.limits), ground.ceiling);
+/** The program of a job: the same one whenever the same daemon plans it on the same host. */
+export function programOf({ facts, ceiling }: Ground, spec: JobSpec): Program {
+  const limits = underCeiling(effectiveLimits(spec.limits), ceiling);
+  return plan({ spec, limits, identity: lookupUser(spec.user), facts });
+}
+
+/** Makes a job's cgroup, directory and program. Throws TeleError, with nothing left behind. */
+export async function prepare(ground: Ground, id: string, paths: JobPaths, spec: JobSpec): Promise<Prepared> {
+  const { facts, cgroups, ceiling } = ground;
+  checkCeiling(spec, ceiling);
+  const limits = underCeiling(effectiveLimits(spec.limits), ceiling);
   checkRequired(spec, enforcedOf(cgroups.enforced(limits), spec, limits, facts.nofileHard));
-  const cgroup = await cgroups.create(id, limits);
-  const open: number[] = [];
-  const file = (path: string, flags: string): number => {
-    const fd = openSync(path, flags, 0o600);
-    open.push(fd);
-    return fd;
-  };
+  // The kernel makes directories and files on other threads while this one makes the program.
+  const making = cgroups.create(id, limits);
+  const filing = makeJobFiles(paths);
+  const everything = Promise.allSettled([making, filing]);
   try {
+    const program = programOf(ground, spec);
+    const tether = assemble(program, hostArchitecture());
+    await everything;
+    const [cgroup, files] = [await making, await filing];
     const enforced = enforcedOf(cgroup.enforced, spec, limits, facts.nofileHard);
     checkRequired(spec, enforced);
     const { directory, tasks } = cgroup;
-    const program = plan({
-      spec,
+    return {
+      program,
       limits,
-      identity,
-      facts: { ...facts, cgroup: { v2: directory !== undefined, v1: tasks.length } },
-    });
-    makeJobDirectory(paths);
-    const record = file(paths.exit, "wx");
-    const data = file(paths.data, "wx");
-    const index = file(paths.index, "wx");
-    const launched = launch({
-      tether: assemble(program, hostArchitecture()),
-      namespaces: program.namespaces,
-      record,
-      stdin: ground.nothing,
-      cgroup: directory === undefined ? tasks : [directory, ...tasks],
-      ...(cgroups.tethers !== undefined && { tetherCgroup: cgroups.tethers }),
-    });
-    closeSync(record);
-    cgroup.closeDescriptors();
-    return { program, limits, enforced, cgroup, launched, data, index };
+      enforced,
+      cgroup,
+      request: {
+        tether,
+        namespaces: program.namespaces,
+        record: files.exit,
+        stdin: ground.nothing,
+        cgroup: directory === undefined ? tasks : [directory, ...tasks],
+        ...(cgroups.tethers !== undefined && { tetherCgroup: cgroups.tethers }),
+      },
+      data: files.data,
+      index: files.index,
+      launched() {
+        closeSync(files.exit);
+        cgroup.closeDescriptors();
+      },
+      async abandon() {
+        removeJobDirectory(paths);
+        await cgroup.remove();
+      },
+    };
   } catch (error) {
-    for (const fd of open) closeSync(fd);
-    cgroup.closeDescriptors();
+    const [made, filed] = await everything;
+    if (filed.status === "fulfilled") for (const fd of Object.values(filed.value)) closeSync(fd);
     removeJobDirectory(paths);
-    await cgroup.remove();
-    throw startError(error);
+    if (made.status === "fulfilled") {
+      made.value.closeDescriptors();
+      await made.value.remove();
+    }
+    throw error;
   }
 }
 
+function checkCeiling(spec: JobSpec, ceiling: Ceiling): void {
+  const faults = ceilingFaults(spec.limits, ceiling);
+  if (faults.length === 0) return;
+  throw new TeleError("INVALID_ARGUMENT", {
+    detail: "the job asks for more than this server gives",
+    hint: "ask for less, or have the server's --limit-ceiling raised",
+    faults,
+  });
+}
+
 /** What the kernel refuses before the tether runs is blamed like any other step. */
-function startError(error: unknown): unknown {
-  if (error instanceof SystemError) {
-    const step = `tether.${error.call}`;
-    return new TeleError(
-      "START_FAILED",
-      { detail: `${step}: ${error.message}`, step, errno: error.errnoName },
-      { cause: error },
-    );
-  }
-  if (error instanceof Error && "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT")) {
-    return new TeleError(
-      "INSUFFICIENT_STORAGE",
-      {
-        detail: "the disk of the state directory is full",
-        hint: "free space there, or delete closed jobs with 'tele rm'",
-      },
-      { cause: error },
-    );
-  }
-  return error;
+export function refusal(call: string, errno: string, resource: string): TeleError {
+  const step = `tether.${call.replaceAll("_", "-")}`;
+  return new TeleError("START_FAILED", { detail: `${step}: ${call}: ${errno}`, step, errno, resource });
 }

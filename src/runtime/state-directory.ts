@@ -1,8 +1,10 @@
 /** Where the daemon keeps what must outlive it, and the lock that lets only one daemon keep it. */
-import { mkdirSync, readFileSync, rmdirSync, statSync, unlinkSync } from "node:fs";
+import { closeSync, mkdirSync, open, readFileSync, rmdirSync, statSync, unlinkSync, writeSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { promisify } from "node:util";
 import { TeleError } from "#errors";
 import { isBusy, storeError, systemError } from "./store/sqlite-error.ts";
 
@@ -60,10 +62,39 @@ export function jobPaths(state: StateDirectory, id: string): JobPaths {
   };
 }
 
-/** Makes the directory of a new job. INSUFFICIENT_STORAGE when the disk is full. */
-export function makeJobDirectory(job: JobPaths): void {
-  onSystemError(job.directory, () => mkdirSync(job.directory, { mode: 0o700 }));
+/** At least the exit record (`RECORD.size` in program/report.ts). */
+const EXIT_BYTES = 512;
+
+/** Descriptors of a new job's files, all writable and the caller's. */
+export interface JobFiles {
+  readonly data: number;
+  readonly index: number;
+  readonly exit: number;
 }
+
+/**
+ * Makes the directory of a new job and its files, on other threads: a busy disk takes a millisecond for it.
+ * INSUFFICIENT_STORAGE when the disk is full; nothing is left open then.
+ */
+export async function makeJobFiles(job: JobPaths): Promise<JobFiles> {
+  const opened: number[] = [];
+  try {
+    await mkdir(job.directory, { mode: 0o700 });
+    const made = await Promise.allSettled([job.data, job.index, job.exit].map((path) => openFile(path, "wx", 0o600)));
+    for (const one of made) if (one.status === "fulfilled") opened.push(one.value);
+    const failed = made.find((one) => one.status === "rejected");
+    if (failed) throw failed.reason;
+    const [data = -1, index = -1, exit = -1] = opened;
+    // Its place on the disk: an exit status must not be lost to a disk that fills up meanwhile.
+    writeSync(exit, new Uint8Array(EXIT_BYTES), 0, EXIT_BYTES, 0);
+    return { data, index, exit };
+  } catch (error) {
+    for (const fd of opened) closeSync(fd);
+    throw error instanceof Error ? systemError(error, job.directory) : error;
+  }
+}
+
+const openFile = promisify(open);
 
 /** Removes the files that a job's directory is known to have, then the directory; what is not there is no fault. */
 export function removeJobDirectory(job: JobPaths): void {

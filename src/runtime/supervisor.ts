@@ -1,8 +1,10 @@
 /** The jobs of one daemon, as the API asks for them. */
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, realpathSync } from "node:fs";
+import { resolve } from "node:path";
 import { v7 as uuid } from "uuid";
 import { TeleError } from "#errors";
 import { signalNumber } from "#ffi/abi/signal.ts";
+import { jobParents } from "#host/cgroup/facts.ts";
 import { openCgroupHost } from "#host/cgroup/host.ts";
 import { readFacts } from "#host/facts.ts";
 import type { Ceiling } from "#spec/ceiling.ts";
@@ -13,7 +15,7 @@ import { closedOutput } from "./output.ts";
 import { startPump } from "./pump/pump.ts";
 import { createRegistry, type Registry } from "./registry.ts";
 import { killStrays, strayDirectories, takeOver } from "./restart.ts";
-import { type Ground, start } from "./start.ts";
+import { type Ground, prepare } from "./start.ts";
 import {
   jobPaths,
   openStateDirectory,
@@ -48,11 +50,13 @@ export interface Supervisor extends Jobs {
 /** Opens the state directory, takes over what an earlier daemon left, and is ready to start jobs. */
 export async function openSupervisor(options: SupervisorOptions): Promise<Supervisor> {
   const { cgroupParent: parent, cgroupName: name } = options;
-  const state = stateDirectory(options.stateDirectory);
+  const asked = stateDirectory(resolve(options.stateDirectory));
   const undo: (() => unknown)[] = [];
   try {
-    const lock = openStateDirectory(state);
+    const lock = openStateDirectory(asked);
     undo.unshift(() => lock.release());
+    // As the kernel shows it: what is behind a symbolic link is found again, and hidden, under its own name.
+    const state = stateDirectory(realpathSync(asked.path));
     const store = openStore(state.database);
     undo.unshift(() => store.close());
     const cgroups = await openCgroupHost({
@@ -64,7 +68,12 @@ export async function openSupervisor(options: SupervisorOptions): Promise<Superv
     undo.unshift(() => pump.close());
     const nothing = openSync("/dev/null", "r");
     undo.unshift(() => closeSync(nothing));
-    const facts = readFacts([state.path, ...options.hide]);
+    const parents = jobParents(cgroups.facts);
+    const ways = {
+      v2: parents.some(({ by }) => by === "cgroup2"),
+      v1: parents.filter(({ by }) => by === "cgroup1").length,
+    };
+    const facts = { ...readFacts([state.path, ...options.hide.map(absolute)]), cgroup: ways };
     const ground: Ground = {
       facts,
       cgroups,
@@ -82,6 +91,15 @@ export async function openSupervisor(options: SupervisorOptions): Promise<Superv
   }
 }
 
+/** The real path, for a mount over it; one that does not exist yet stays as it is named. */
+function absolute(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return resolve(path);
+  }
+}
+
 async function takeApart(undo: (() => unknown)[]): Promise<void> {
   for (const step of undo.splice(0)) await step();
 }
@@ -89,7 +107,8 @@ async function takeApart(undo: (() => unknown)[]): Promise<void> {
 /** Strays first, so that nothing is alive that is on no record; then every job that was open. */
 async function recover(state: StateDirectory, store: Store, registry: Registry, { cgroups }: Ground): Promise<void> {
   const known = (id: string): boolean => store.get(id) !== undefined;
-  killStrays(state, known);
+  // One whose end is on record only waited for a daemon to say so.
+  killStrays(state, (id) => store.get(id)?.state === "RUNNING");
   for (const paths of strayDirectories(state, known)) removeJobDirectory(paths);
   for (const record of store.open()) {
     const found = takeOver(record, jobPaths(state, record.id));
@@ -102,7 +121,12 @@ async function recover(state: StateDirectory, store: Store, registry: Registry, 
   await store.durable();
 }
 
-function jobsOf(state: StateDirectory, store: Store, { live, birth, tell, subscribe }: Registry, ground: Ground): Jobs {
+function jobsOf(
+  state: StateDirectory,
+  store: Store,
+  { live, birth, buried, tell, subscribe }: Registry,
+  ground: Ground,
+): Jobs {
   /** Ids whose start is under way: taken, but not yet to be seen. */
   const starting = new Set<string>();
 
@@ -128,8 +152,9 @@ function jobsOf(state: StateDirectory, store: Store, { live, birth, tell, subscr
       }
       starting.add(id);
       try {
-        const made = await start(ground, id, jobPaths(state, id), spec);
-        const job = await birth(id, owner, spec, made);
+        await buried(id);
+        const prepared = await prepare(ground, id, jobPaths(state, id), spec);
+        const job = await birth(id, owner, spec, prepared);
         tell("job.started", job.glance());
         return job.glance();
       } finally {

@@ -38,11 +38,14 @@ let memory: Scratch | undefined;
 /** Wraps a pidfd; the tether's pid must still be held by it (our own child, or checked by `findTether`). */
 export function tether(pid: number, pidfd: number, startTicks = startTicksOf(pid) ?? 0): Tether {
   let main = -1;
+  // The number is another descriptor's once it is closed: from then on every question finds nobody.
+  let closed = false;
   const mainFd = (): number => {
-    if (main < 0) main = call("pidfd_getfd", pidfd, TETHER_FD.main, 0);
+    if (main < 0 && !closed) main = call("pidfd_getfd", pidfd, TETHER_FD.main, 0);
     return main;
   };
-  const send = (fd: number, signal: number): boolean => fd >= 0 && call("pidfd_send_signal", fd, signal, 0, 0) === 0;
+  const send = (fd: number, signal: number): boolean =>
+    fd >= 0 && !closed && call("pidfd_send_signal", fd, signal, 0, 0) === 0;
   return {
     record: { pid, startTicks, bootId: bootId() },
     signalMain: (signal) => send(mainFd(), signal),
@@ -67,6 +70,7 @@ export function tether(pid: number, pidfd: number, startTicks = startTicksOf(pid
       if (!send(pidfd, RELEASE_SIGNAL)) send(pidfd, SIG.KILL);
     },
     reap() {
+      if (closed) return "unknown";
       memory ??= scratch(4096);
       memory.reset();
       const info = memory.room(SIGINFO.size);
@@ -78,6 +82,8 @@ export function tether(pid: number, pidfd: number, startTicks = startTicksOf(pid
       return view.getInt32(SIGINFO.code, true) === CLD.EXITED ? { exitCode: status } : { signal: status };
     },
     close() {
+      if (closed) return;
+      closed = true;
       call("close", pidfd);
       if (main >= 0) call("close", main);
       main = -1;

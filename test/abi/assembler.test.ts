@@ -143,7 +143,12 @@ for (const architecture of ["x86_64", "aarch64"] as const) {
         const values = Array.from({ length: count }, (_, index) => index + 7);
         expect(operandsOf(architecture, 60, values.map(immediate)).operands).toEqual(values.map(wide));
       }
-      expect(() => MAKE[architecture]().syscall(0, new Array<Operand>(7).fill(immediate(1)))).toThrow(/at most six/);
+      expect(() =>
+        MAKE[architecture]().syscall(
+          0,
+          Array.from({ length: 7 }, () => immediate(1)),
+        ),
+      ).toThrow(/at most six/);
     });
 
     test("a number that 32 signed bits do not hold is refused where the machine takes no more", () => {

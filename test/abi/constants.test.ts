@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { CODE_PROTECTION, MMAP } from "#ffi/native.ts";
+import { CODE_PROTECTION, MMAP } from "#ffi/native/seam.ts";
 import { type Architecture, SYSCALLS } from "#ffi/syscalls.ts";
 import { makedev } from "#ffi/abi/stat.ts";
 import { projectRoot } from "#test/support/sources.ts";
@@ -29,11 +29,12 @@ function constants(architecture: Architecture): Constant[] {
       const held = HELD[module]?.[name];
       if (!held || typeof whole === "function") return [];
       const value = name === "EPOLL_EVENT" ? (whole as Record<Architecture, unknown>)[architecture] : whole;
-      const entries = typeof value === "object" ? Object.entries(value as Record<string, number>) : [["", value]];
+      const entries: [key: string, number: unknown][] =
+        typeof value === "object" ? Object.entries(value as Record<string, number>) : [["", value]];
       return entries.map(([key, number]) => ({
-        ours: `${module}: ${name}${key === "" ? "" : `.${String(key)}`}`,
+        ours: `${module}: ${name}${key === "" ? "" : `.${key}`}`,
         headers: held.headers,
-        inC: typeof held.inC === "string" ? held.inC : held.inC(String(key)),
+        inC: typeof held.inC === "string" ? held.inC : held.inC(key),
         value: BigInt(number as number),
       }));
     }),

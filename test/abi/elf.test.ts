@@ -25,13 +25,13 @@ function executable(
 }
 
 /** Runs an executable to its end. */
-function run(architecture: Architecture, file: Uint8Array): { status: number | null; out: Buffer } {
+function run(architecture: Architecture, file: Uint8Array, input = ""): { status: number | null; out: Buffer } {
   return inFolder((folder) => {
     const path = join(folder, "program");
     writeFileSync(path, file);
     chmodSync(path, 0o755);
-    const [program = "", ...args] = [...runner(architecture), path];
-    const { status, stdout } = spawnSync(program, args);
+    const [program, ...args] = [...runner(architecture), path];
+    const { status, stdout } = spawnSync(program, args, { input });
     return { status, out: stdout };
   });
 }
@@ -166,14 +166,7 @@ for (const architecture of ARCHITECTURES) {
       new Uint8Array(16).fill(0xee),
       80_000,
     );
-    const { status, out } = inFolder((folder) => {
-      const path = join(folder, "program");
-      writeFileSync(path, file);
-      chmodSync(path, 0o755);
-      const [program = "", ...args] = [...runner(architecture), path];
-      const { status, stdout } = spawnSync(program, args, { input: "x" });
-      return { status, out: stdout };
-    });
+    const { status, out } = run(architecture, file, "x");
     expect(status).toBe(5);
     expect(out.length).toBe(4 + 16);
     expect([...new BigInt64Array(new Uint8Array(out.subarray(4)).buffer)]).toEqual([0n, -14n]);

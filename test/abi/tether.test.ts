@@ -50,7 +50,7 @@ interface Life {
   readonly status: number | null;
 }
 
-/** Runs a program as PID 1 of a new pid namespace, as its tether's kill(-1) demands. */
+/** Runs a program as PID 1 of a new pid namespace, by unshare(1): its tether kills every process that it sees. */
 async function live(architecture: Architecture, status: number, steps: (words: string[]) => Step[]): Promise<Life> {
   need("root", "unshare");
   const folder = mkdtempSync(join(tmpdir(), "tele-tether-"));
@@ -58,12 +58,15 @@ async function live(architecture: Architecture, status: number, steps: (words: s
   const emulator = runner(architecture).map((name) => programPath(name) ?? name);
   writeFileSync(path("workload"), workload(architecture, status));
   // execve under emulation goes to this machine's kernel: the workload brings its own emulator.
-  const program: Program = verify({ namespaces: 0, steps: steps([...emulator, path("workload")]) });
+  const program: Program = verify({
+    namespaces: CLONE.NEWPID | CLONE.NEWNS,
+    steps: steps([...emulator, path("workload")]),
+  });
   writeFileSync(path("tether"), assemble(program, architecture));
   for (const name of ["workload", "tether"]) chmodSync(path(name), 0o755);
   const report = openSync(path("report"), "a");
   const record = openSync(path("record"), "w");
-  const words = ["--pid", "--fork", "--kill-child", ...emulator, path("tether")];
+  const words = ["--pid", "--mount", "--fork", "--kill-child", ...emulator, path("tether")];
   const child = spawn("unshare", words, { stdio: ["ignore", "ignore", "ignore", report, record] });
   const left = new Promise<number | null>((resolve, reject) => {
     child.on("error", reject);
@@ -78,11 +81,10 @@ async function live(architecture: Architecture, status: number, steps: (words: s
     return whole as Message[];
   };
   try {
-    let over = false;
-    void left.then(() => (over = true));
     const deadline = performance.now() + 20_000;
-    while (!over && !messages().some(({ kind }) => kind === "ended") && performance.now() < deadline) await pause(5);
-    if (!over) {
+    const ended = (): boolean => messages().some(({ kind }) => kind === "ended");
+    while (child.exitCode === null && !ended() && performance.now() < deadline) await pause(5);
+    if (child.exitCode === null) {
       const tether = Number(readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim());
       // QEMU leaves the first two real-time signals to the C library: the guest's 40 is the host's 42.
       process.kill(tether, RELEASE_SIGNAL + (architecture === hostArchitecture() ? 0 : 2));

@@ -22,10 +22,10 @@ const warmUp = 40;
 
 /** Nanoseconds of one launch by the engine. */
 interface Sample {
-  /** Making the machine code out of a spec. */
+  /** Making the machine code out of a spec: in the daemon this is what blocks the event loop. */
   compiled: number;
-  /** Until `launch` is back: during this the thread does nothing else, mostly waiting for clone3. */
-  blocked: number;
+  /** `launch`, mostly waiting for clone3: in the daemon on the pump's thread. */
+  launched: number;
   /** From the call to the reaped child. */
   whole: number;
 }
@@ -58,7 +58,7 @@ export async function launches(): Promise<string> {
     rmSync(folder, { recursive: true, force: true });
   }
   const whole = own.map((sample) => sample.whole);
-  const blocked = own.map((sample) => sample.blocked);
+  const compiled = own.map((sample) => sample.compiled);
   const row = (name: string, samples: number[], base?: number[]): string[] => [
     name,
     ms(median(samples)),
@@ -70,9 +70,9 @@ export async function launches(): Promise<string> {
     { what: "engine, of the floor", measured: `${ratio.toFixed(2)} ×`, goal: "≤ 1.5 ×", met: ratio <= 1.5 },
     {
       what: "event loop blocked per launch",
-      measured: ms(median(blocked)),
+      measured: ms(median(compiled)),
       goal: "≤ 1 ms",
-      met: median(blocked) <= 1e6,
+      met: median(compiled) <= 1e6,
     },
   ];
   return [
@@ -82,10 +82,10 @@ export async function launches(): Promise<string> {
         row("C floor: the same system calls", same, same),
         row("C floor without pipes, memfd and tether", least, same),
         row("tele's engine", whole, same),
-        row("– of which the event loop is blocked", blocked),
+        row("– of which planning and assembling, on the event loop", compiled),
         row(
-          "– of which planning and assembling",
-          own.map((sample) => sample.compiled),
+          "– of which `launch`, on the pump's thread",
+          own.map((sample) => sample.launched),
         ),
       ],
     ),
@@ -126,7 +126,7 @@ function engineIn(folder: string): { once: () => Sample; close: () => void } {
     for (const fd of [launched.report, launched.stdout, launched.stderr]) call("close", fd);
     ftruncateSync(record, 0);
     const since = (to: bigint, start: bigint): number => Number(to - start);
-    return { compiled: since(compiled, from), blocked: since(returned, from), whole: since(reaped, from) };
+    return { compiled: since(compiled, from), launched: since(returned, compiled), whole: since(reaped, from) };
   };
   return {
     once,

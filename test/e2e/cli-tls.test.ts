@@ -37,7 +37,11 @@ afterAll(async () => {
 const GOOD = { ca: "ca.crt", cert: "client.crt", key: "client.key" };
 
 /** The same question over both transports: `status` over the short one, `watch` over the streaming one. */
-async function both(files: typeof GOOD, env: Readonly<Record<string, string>> = {}, ...flags: string[]): Promise<Ran[]> {
+async function both(
+  files: typeof GOOD,
+  env: Readonly<Record<string, string>> = {},
+  ...flags: string[]
+): Promise<Ran[]> {
   writeContext(dir, server.url, files);
   const all = { TELE_CONFIG_DIR: dir, ...env };
   return Promise.all([tele(["status", ...flags, "a"], all), tele(["watch", ...flags, "a"], all)]);
@@ -52,7 +56,10 @@ async function expectRefusal(rans: Promise<Ran[]>, said: string): Promise<void> 
 }
 
 test("no server", async () => {
-  await expectRefusal(both(GOOD, {}, "--host", "localhost:1"), "no server at localhost:1\nhint: start one with: tele serve");
+  await expectRefusal(
+    both(GOOD, {}, "--host", "localhost:1"),
+    "no server at localhost:1\nhint: start one with: tele serve",
+  );
   await expectRefusal(both(GOOD, { TELE_HOST: "127.0.0.2:1" }), "no server at 127.0.0.2:1\nhint: check --host");
   await expectRefusal(both(GOOD, {}, "--host", "no-such-host.invalid"), "no host is known as no-such-host.invalid");
 });
@@ -76,7 +83,10 @@ test("a client certificate of another authority", async () => {
 });
 
 test("a client certificate for servers", async () => {
-  await expectRefusal(both({ ...GOOD, cert: "purpose.crt", key: "purpose.key" }), `the server at ${new URL(server.url).host} refused`);
+  await expectRefusal(
+    both({ ...GOOD, cert: "purpose.crt", key: "purpose.key" }),
+    `the server at ${new URL(server.url).host} refused`,
+  );
 });
 
 test("an expired client certificate", async () => {
@@ -90,7 +100,10 @@ test("a key of another certificate, no key, no file", async () => {
   await expectRefusal(both({ ...GOOD, key: "rogue.key" }), `the key ${join(dir, "rogue.key")} is not that of`);
   writeFileSync(join(dir, "junk.key"), "junk");
   await expectRefusal(both({ ...GOOD, key: "junk.key" }), `${join(dir, "junk.key")} is no private key`);
-  await expectRefusal(both({ ...GOOD, cert: "none.crt" }), `the client certificate ${join(dir, "none.crt")} cannot be read: ENOENT`);
+  await expectRefusal(
+    both({ ...GOOD, cert: "none.crt" }),
+    `the client certificate ${join(dir, "none.crt")} cannot be read: ENOENT`,
+  );
 });
 
 test("a server of another authority, even where the environment says not to look", async () => {

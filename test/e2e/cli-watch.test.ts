@@ -58,7 +58,8 @@ function frames(pieces: readonly Piece[], from = 0): string[] {
   for (const { stream, data } of pieces) {
     const bytes = Buffer.from(data);
     const content = typeof data === "string" ? { data } : { dataBase64: bytes.toString("base64") };
-    if (at >= from) lines.push(JSON.stringify({ offset: at, stream, time: "2026-11-22T12:00:00.000000001Z", ...content }));
+    if (at >= from)
+      lines.push(JSON.stringify({ offset: at, stream, time: "2026-11-22T12:00:00.000000001Z", ...content }));
     at += bytes.length;
   }
   return [...lines, JSON.stringify({ end: spec })];
@@ -69,7 +70,10 @@ async function watchIntoFile(...args: string[]): Promise<Buffer> {
   const file = join(dir, "out");
   const fd = openSync(file, "w");
   const [program, ...before] = TELE;
-  const child = spawn(program, [...before, "watch", ...args], { env: { ...process.env, TELE_CONFIG_DIR: dir }, stdio: ["ignore", fd, fd] });
+  const child = spawn(program, [...before, "watch", ...args], {
+    env: { ...process.env, TELE_CONFIG_DIR: dir },
+    stdio: ["ignore", fd, fd],
+  });
   closeSync(fd);
   const status = await new Promise((resolve) => child.on("close", resolve));
   const content = readFileSync(file);
@@ -121,7 +125,8 @@ describe("bytes", () => {
 
   test("that ended exactly where the connection broke are complete", async () => {
     server.handler = (seen, response, request) => {
-      if (seen.headers["range"] !== undefined) return sendProblem(response, 416, "RANGE_NOT_SATISFIABLE", { detail: "nothing there" });
+      if (seen.headers["range"] !== undefined)
+        return sendProblem(response, 416, "RANGE_NOT_SATISFIABLE", { detail: "nothing there" });
       open(response, "application/octet-stream");
       response.write(output, () => request.socket.end());
       return true;
@@ -162,7 +167,11 @@ describe("frames", () => {
   function serve(lines: (from: number) => readonly string[]): void {
     server.handler = (seen, response) => {
       open(response, "application/x-ndjson");
-      response.end(lines(Number(new URL(seen.url, "https://h").searchParams.get("offset") ?? 0)).map((line) => `${line}\n`).join(""));
+      response.end(
+        lines(Number(new URL(seen.url, "https://h").searchParams.get("offset") ?? 0))
+          .map((line) => `${line}\n`)
+          .join(""),
+      );
       return true;
     };
   }
@@ -183,7 +192,10 @@ describe("frames", () => {
   test("put the time before lines, not before pieces", async () => {
     serve((from) => frames(pieces.slice(0, 3), from));
     const time = "2026-11-22T12:00:00.000000001Z";
-    expect(await run("watch", "-t", "a")).toMatchObject({ stdout: `${time} one\n${time} two\n`, stderr: `${time} oops\n` });
+    expect(await run("watch", "-t", "a")).toMatchObject({
+      stdout: `${time} one\n${time} two\n`,
+      stderr: `${time} oops\n`,
+    });
   });
 
   test("pass on what to show, and go on by offset alone after a broken connection", async () => {
@@ -222,9 +234,16 @@ test("a server that stays away is given up with its name, and one that never was
   expect(stderr).toMatch(/^error: .*broke/);
   expect(connections).toBeGreaterThan(3);
   const never = await run("watch", "--host", "127.0.0.1:1", "a");
-  expect(never).toMatchObject({ status: 3, stderr: "error: no server at 127.0.0.1:1\nhint: start one with: tele serve\n" });
+  expect(never).toMatchObject({
+    status: 3,
+    stderr: "error: no server at 127.0.0.1:1\nhint: start one with: tele serve\n",
+  });
 });
 
 test("a job that is not there is told, not retried", async () => {
-  expect(await run("watch", "nope")).toMatchObject({ status: 1, stdout: "", stderr: "error: no job is called nope\nhint: list them with: tele ps -a\n" });
+  expect(await run("watch", "nope")).toMatchObject({
+    status: 1,
+    stdout: "",
+    stderr: "error: no job is called nope\nhint: list them with: tele ps -a\n",
+  });
 });

@@ -1,7 +1,18 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -10,7 +21,7 @@ import type { Readable } from "node:stream";
 import { TeleError } from "#errors";
 import {
   jobPaths,
-  makeJobDirectory,
+  makeJobFiles,
   openStateDirectory,
   removeJobDirectory,
   stateDirectory,
@@ -139,12 +150,16 @@ test("where it is: the variable, then root's place, then the user's", () => {
   );
 });
 
-test("a job's directory is made and removed with the files it is known to have, and with no others", () => {
+test("a job's directory is made and removed with the files it is known to have, and with no others", async () => {
   const lock = openStateDirectory(state);
   const job = jobPaths(state, "0192f3a4-0000-7000-8000-000000000000");
-  makeJobDirectory(job);
+  const files = await makeJobFiles(job);
   expect(statSync(job.directory).mode & 0o777).toBe(0o700);
-  for (const path of [job.data, job.index, job.exit]) writeFileSync(path, "x");
+  for (const [name, fd] of Object.entries(files)) {
+    writeSync(fd, name, 0);
+    closeSync(fd);
+    expect(readFileSync(join(job.directory, name), "utf8").replaceAll("\0", "")).toBe(name);
+  }
   writeFileSync(join(job.directory, "keepsake"), "x");
   expect(thrown(() => removeJobDirectory(job)).fields.errno).toBe("ENOTEMPTY");
   expect(readdirSync(job.directory)).toEqual(["keepsake"]);

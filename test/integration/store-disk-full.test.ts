@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
-import { appendFileSync, mkdtempSync, rmdirSync, rmSync, statfsSync } from "node:fs";
+import { appendFileSync, closeSync, mkdtempSync, rmdirSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { TeleError } from "#errors";
-import { jobPaths, makeJobDirectory, openStateDirectory, stateDirectory } from "#runtime/state-directory.ts";
+import { jobPaths, makeJobFiles, openStateDirectory, stateDirectory } from "#runtime/state-directory.ts";
 import type { JobRecord } from "#runtime/store/record.ts";
 import { openStore } from "#runtime/store/store.ts";
 import type { Enforced } from "#spec/job.ts";
@@ -101,10 +101,17 @@ test("a full disk refuses what is new, keeps what is there, and the store goes o
   database.close();
 }, 30_000);
 
-test("a job's directory that finds no room says INSUFFICIENT_STORAGE", () => {
+test("a job's directory that finds no room says INSUFFICIENT_STORAGE", async () => {
   const state = stateDirectory(join(mountPoint, "state"));
   const lock = openStateDirectory(state);
-  const { error } = firstError(100, (i) => makeJobDirectory(jobPaths(state, `job-${i}`)));
-  expect([error.code, error.fields.errno]).toEqual(["INSUFFICIENT_STORAGE", "ENOSPC"]);
+  let error: unknown;
+  for (let i = 0; i < 100 && !error; i++) {
+    const made = await makeJobFiles(jobPaths(state, `job-${i}`)).catch((reason: unknown) => {
+      error = reason;
+    });
+    if (made) for (const fd of Object.values(made)) closeSync(fd);
+  }
+  expect(error).toBeInstanceOf(TeleError);
+  expect([(error as TeleError).code, (error as TeleError).fields.errno]).toEqual(["INSUFFICIENT_STORAGE", "ENOSPC"]);
   lock.release();
 });

@@ -16,7 +16,21 @@ function key(dir: string, name: string): void {
 export function makeAuthority(dir: string, name: string): void {
   mkdirSync(dir, { recursive: true });
   key(dir, name);
-  openssl(dir, "req", "-x509", "-new", "-key", `${name}.key`, "-sha384", "-days", "3", "-subj", `/CN=${name}`, "-out", `${name}.crt`);
+  openssl(
+    dir,
+    "req",
+    "-x509",
+    "-new",
+    "-key",
+    `${name}.key`,
+    "-sha384",
+    "-days",
+    "3",
+    "-subj",
+    `/CN=${name}`,
+    "-out",
+    `${name}.crt`,
+  );
 }
 
 /** What to put into a certificate. */
@@ -37,13 +51,48 @@ export function makeLeaf(dir: string, { name, ca, usage, san, days = 2 }: Leaf):
   if (days > 0) {
     const dates = ["-days", String(days)];
     const serial = ["-set_serial", String(Math.floor(Math.random() * 2 ** 40))];
-    openssl(dir, "x509", "-req", "-in", `${name}.csr`, "-CA", `${ca}.crt`, "-CAkey", `${ca}.key`, ...serial, ...dates, "-sha384", "-extfile", `${name}.ext`, "-out", `${name}.crt`);
+    openssl(
+      dir,
+      "x509",
+      "-req",
+      "-in",
+      `${name}.csr`,
+      "-CA",
+      `${ca}.crt`,
+      "-CAkey",
+      `${ca}.key`,
+      ...serial,
+      ...dates,
+      "-sha384",
+      "-extfile",
+      `${name}.ext`,
+      "-out",
+      `${name}.crt`,
+    );
   } else {
     // `openssl x509` cannot set dates in the past before version 3.4; `openssl ca` can.
     writeFileSync(join(dir, "ca.cnf"), CA_CONFIG.replaceAll("@DIR@", dir));
     writeFileSync(join(dir, "index.txt"), "");
     const range = ["-startdate", "20200101000000Z", "-enddate", "20200102000000Z"];
-    openssl(dir, "ca", "-batch", "-config", "ca.cnf", "-in", `${name}.csr`, "-cert", `${ca}.crt`, "-keyfile", `${ca}.key`, ...range, "-extfile", `${name}.ext`, "-notext", "-out", `${name}.crt`);
+    openssl(
+      dir,
+      "ca",
+      "-batch",
+      "-config",
+      "ca.cnf",
+      "-in",
+      `${name}.csr`,
+      "-cert",
+      `${ca}.crt`,
+      "-keyfile",
+      `${ca}.key`,
+      ...range,
+      "-extfile",
+      `${name}.ext`,
+      "-notext",
+      "-out",
+      `${name}.crt`,
+    );
   }
 }
 

@@ -34,15 +34,43 @@ export function makeJob(id: string, change: Partial<Job> = {}): Job {
   return {
     name: `jobs/${id}`,
     owner: "admin",
-    spec: { command: ["/bin/sh", "-c", "sleep 30"], env: {}, workdir: "/", user: "0", hostname: "sandbox", labels: {}, limits: {}, require: [] },
+    spec: {
+      command: ["/bin/sh", "-c", "sleep 30"],
+      env: {},
+      workdir: "/",
+      user: "0",
+      hostname: "sandbox",
+      labels: {},
+      limits: {},
+      require: [],
+    },
     labels: {},
     state: "RUNNING",
     phase: "OPEN",
     reason: "RUNNING",
     createTime: new Date(Date.now() - 5000).toISOString(),
     pid: 4242,
-    enforced: { cpus: held, memory: held, memoryHigh: held, swap: held, pids: held, io: { by: "none", why: "no such controller" }, nofile: { by: "rlimit" }, output: { by: "tele" }, timeout: none },
-    usage: { wallUs: 5_000_000, cpuUs: 120_000, userUs: 100_000, systemUs: 20_000, memoryBytes: 12_582_912, memoryPeakBytes: 20_971_520, pids: 2, outputBytes: 11 },
+    enforced: {
+      cpus: held,
+      memory: held,
+      memoryHigh: held,
+      swap: held,
+      pids: held,
+      io: { by: "none", why: "no such controller" },
+      nofile: { by: "rlimit" },
+      output: { by: "tele" },
+      timeout: none,
+    },
+    usage: {
+      wallUs: 5_000_000,
+      cpuUs: 120_000,
+      userUs: 100_000,
+      systemUs: 20_000,
+      memoryBytes: 12_582_912,
+      memoryPeakBytes: 20_971_520,
+      pids: 2,
+      outputBytes: 11,
+    },
     ...change,
   };
 }
@@ -96,7 +124,12 @@ export async function startCliServer(pki: string): Promise<CliServer> {
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     request.on("end", () => {
-      const seen = { method: request.method, url: request.url, headers: request.headers, body: Buffer.concat(chunks).toString() };
+      const seen = {
+        method: request.method,
+        url: request.url,
+        headers: request.headers,
+        body: Buffer.concat(chunks).toString(),
+      };
       // What the command line asks to find out why a connection broke is not what tests count.
       if (seen.url === "/healthz") return sendJson(response, 200, { status: "ok" });
       state.seen.push(seen);
@@ -123,7 +156,14 @@ function answer({ jobs }: CliServer, { method, url }: Seen, response: Http2Serve
     response.writeHead(204).end();
   } else if (verb === ":signal") response.writeHead(204).end();
   else if (verb === ":stop" || verb === ":wait") {
-    const closed = job.phase === "CLOSED" ? job : ended(job, { state: "STOPPED", reason: "STOPPED", end: { reason: "STOPPED", signal: "SIGTERM", usage: job.usage } });
+    const closed =
+      job.phase === "CLOSED"
+        ? job
+        : ended(job, {
+            state: "STOPPED",
+            reason: "STOPPED",
+            end: { reason: "STOPPED", signal: "SIGTERM", usage: job.usage },
+          });
     jobs.set(id, closed);
     sendJson(response, 200, closed);
   } else sendJson(response, 200, job);

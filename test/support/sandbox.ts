@@ -3,6 +3,7 @@ import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, readlinkSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { CLONE } from "#ffi/abi/clone.ts";
 import { SIG } from "#ffi/abi/signal.ts";
 import { CLD, P, SIGINFO, W } from "#ffi/abi/wait.ts";
 import { call, must, scratch } from "#ffi/call.ts";
@@ -75,6 +76,7 @@ export interface Lived {
   readonly status: number;
 }
 
+const OWN = CLONE.NEWPID | CLONE.NEWNS | CLONE.NEWUTS | CLONE.NEWIPC | CLONE.NEWNET;
 const PATIENCE_MS = 20_000;
 const memory = scratch(2 ** 20);
 
@@ -134,7 +136,10 @@ export function openSandbox(spec: JobSpecInput, options: SandboxOptions = {}): S
       record: open[1],
       cgroup: [],
     };
-    launched = launch(options.request?.(request) ?? request);
+    const asked = options.request?.(request) ?? request;
+    // Whatever a test changes: a tether mounts and kills, and must never do so outside of namespaces of its own.
+    if ((asked.namespaces & OWN) !== OWN) throw new Error("a test asked for a tether in the host's namespaces");
+    launched = launch(asked);
   } catch (error) {
     rmSync(folder, { recursive: true });
     throw error;
@@ -255,7 +260,7 @@ function pidsIn(namespace: string): number[] {
   });
 }
 
-/** What a process could leave open or behind: its descriptors, children and mounts, as comparable text. */
+/** What this process could leave open or behind: its descriptors, its children, and mounts where a tether makes them. */
 export function holdings(): { readonly descriptors: number; readonly children: string; readonly mounts: string } {
   const self = process.pid;
   return {
@@ -264,6 +269,11 @@ export function holdings(): { readonly descriptors: number; readonly children: s
       .map((task) => readFileSync(`/proc/${self}/task/${task}/children`, "utf8").trim())
       .filter((list) => list !== "")
       .join(" "),
-    mounts: readFileSync("/proc/self/mounts", "utf8"),
+    mounts: readFileSync("/proc/self/mounts", "utf8")
+      .split("\n")
+      .filter(
+        (line) => /^\S+ \/(dev|proc|sys|tmp|run)?(\/\S*)? /.test(line) && !/ \/(tmp|run|sys\/fs)\/\S+ /.test(line),
+      )
+      .join("\n"),
   };
 }

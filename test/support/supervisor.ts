@@ -3,11 +3,13 @@ import { test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { TeleError } from "#errors";
 import { openSupervisor, type Supervisor, type SupervisorOptions } from "#runtime/supervisor.ts";
 import type { Job } from "#spec/job.ts";
 import { type JobSpec, type JobSpecInput, JobSpecSchema } from "#spec/schema.ts";
 import { expectNoLeaks, type Place } from "./leaks.ts";
 import { need } from "./needs.ts";
+import { until } from "./until.ts";
 
 /** How long one test may take: the machine is shared. */
 export const TEST_MS = 120_000;
@@ -27,6 +29,22 @@ export interface Bench extends Place {
   /** Closes the supervisor as a daemon that ends, and opens the next on the same state. */
   reopen(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** Waits until a job has written this, whole or among other things. */
+export function waitForText(bench: Bench, job: Job | string, text: string): Promise<boolean> {
+  return until(`${idOf(job)} has written ${JSON.stringify(text)}`, () => bench.text(job).includes(text));
+}
+
+/** The error that a promise is rejected with. */
+export async function refusal(promise: Promise<unknown>): Promise<TeleError> {
+  try {
+    await promise;
+  } catch (error) {
+    if (error instanceof TeleError) return error;
+    throw error;
+  }
+  throw new Error("it was not refused");
 }
 
 let made = 0;

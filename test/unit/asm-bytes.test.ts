@@ -2,23 +2,26 @@
 import { expect, test } from "bun:test";
 import { bytes, signed32 } from "#ffi/asm/bytes.ts";
 
-test("bytes, words and quads follow each other, little-endian", () => {
+function wordsOf(code: Uint8Array): number[] {
+  const view = new DataView(code.buffer, code.byteOffset, code.length);
+  return Array.from({ length: code.length / 4 }, (_, index) => view.getInt32(index * 4, true));
+}
+
+test("bytes, halves, words and quads follow each other, little-endian", () => {
   const run = bytes();
-  run.byte(1, 2);
+  run.byte(1);
+  run.half(0x0302);
   run.word(-2);
   run.quad(-3n);
   run.quad(0x1122_3344_5566_7788n);
-  expect(Buffer.from(run.finish()).toString("hex")).toBe("0102feffffff" + "fdffffffffffffff" + "8877665544332211");
-  expect(run.length).toBe(22);
+  expect(Buffer.from(run.finish()).toString("hex")).toBe("010203fefffffffdffffffffffffff8877665544332211");
+  expect(run.length).toBe(23);
 });
 
 test("a run grows beyond its first room without losing anything", () => {
   const run = bytes();
   for (let index = 0; index < 5000; index++) run.word(index);
-  const view = new DataView(run.finish().buffer);
-  expect(Array.from({ length: 5000 }, (_, index) => view.getInt32(index * 4, true))).toEqual(
-    Array.from({ length: 5000 }, (_, index) => index),
-  );
+  expect(wordsOf(run.finish())).toEqual(Array.from({ length: 5000 }, (_, index) => index));
 });
 
 test("branches are resolved at the end, against labels before and after them", () => {
@@ -29,7 +32,7 @@ test("branches are resolved at the end, against labels before and after them", (
   run.branch(4, "start", (view, at, target) => view.setInt32(at, target - at, true));
   run.word(0);
   run.label("end");
-  expect([...new Int32Array(run.finish().buffer)]).toEqual([8, -4]);
+  expect(wordsOf(run.finish())).toEqual([8, -4]);
 });
 
 test("a missing label and one that is there twice are refused", () => {

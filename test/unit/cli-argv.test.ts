@@ -20,11 +20,15 @@ const start = command({
 const rm = command({
   name: "rm",
   description: "",
-  args: { job: { type: "positional", required: true, repeat: true, valueHint: "JOB" }, force: { type: "boolean", alias: "f" } },
+  args: {
+    job: { type: "positional", required: true, repeat: true, valueHint: "JOB" },
+    force: { type: "boolean", alias: "f" },
+  },
   run: () => 0,
 });
 
-const parse = (line: string, to = start, path = "tele start") => parseCommand(path, to, splitAtDashes(line === "" ? [] : line.split(" ")));
+const parse = (line: string, to = start, path = "tele start") =>
+  parseCommand(path, to, splitAtDashes(line === "" ? [] : line.split(" ")));
 
 async function refused(line: string, to = start, path = "tele start"): Promise<string> {
   const error = await parse(line, to, path).then(
@@ -89,7 +93,9 @@ describe("flags", () => {
   test("that are unknown are refused with the nearest known one", async () => {
     expect(await refused("--naem x -- true")).toBe("unknown flag --naem for `tele start` | did you mean --name?");
     expect(await refused("--no-wiat -- true")).toContain("did you mean --no-wait?");
-    expect(await refused("-x -- true")).toBe("unknown flag -x for `tele start` | see the flags with: tele start --help");
+    expect(await refused("-x -- true")).toBe(
+      "unknown flag -x for `tele start` | see the flags with: tele start --help",
+    );
     expect(await refused("--jobs a", rm, "tele rm")).toContain("unknown flag --jobs");
   });
 

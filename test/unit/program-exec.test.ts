@@ -8,15 +8,17 @@ import { input } from "#test/golden/inputs.ts";
 
 const execs = (spec: JobSpecInput): Step[] => plan(input(spec)).steps.filter(({ call }) => call === "execve");
 
-const paths = (steps: readonly Step[]): string[] => steps.map(({ args }) => String(args[0]));
+const pathOf = ({ args: [path] }: Step): string => (typeof path === "string" ? path : "no path");
+const paths = (steps: readonly Step[]): string[] => steps.map(pathOf);
 
 /**
  * How the steps end where each path gives the named error; the kernel's part of the search, played by the steps' own
  * rules: an error that is tolerated leads to the next step.
  */
 function search(steps: readonly Step[], errors: Readonly<Record<string, string>>): string {
-  for (const { label, args, tolerate } of steps) {
-    const path = String(args[0]);
+  for (const step of steps) {
+    const { label, tolerate } = step;
+    const path = pathOf(step);
     const error = errors[path];
     if (error === undefined) return `runs ${path}`;
     if (!tolerate?.includes(error as "ENOENT")) return `${label}: ${error}`;

@@ -27,8 +27,8 @@ const before = (program: Program, first: string, second: string): void => {
 
 for (const [name, of] of Object.entries(INPUTS)) {
   test(`${name}: the same input is the same program and the same bytes, and stays as it was`, () => {
-    const copy = structuredClone(of) as PlanInput;
-    const [first, second] = [plan(frozen(structuredClone(of) as PlanInput)), plan(of)];
+    const copy = structuredClone<PlanInput>(of);
+    const [first, second] = [plan(frozen(structuredClone<PlanInput>(of))), plan(of)];
     expect(first).toEqual(second);
     expect(of).toEqual(copy);
     for (const architecture of ["x86_64", "aarch64"] as const)

@@ -12,11 +12,13 @@ const fork = step(
 );
 const exec = step("workload.exec", "execve", ["/bin/true", { vector: ["true"] }, { vector: [] }]);
 
+const namespaces = CLONE.NEWPID | CLONE.NEWNS;
+
 /** The faults of a good program with these steps in front. */
-const faultsOf = (...steps: Step[]): string[] => faults({ namespaces: 0, steps: [...steps, fork, exec] });
+const faultsOf = (...steps: Step[]): string[] => faults({ namespaces, steps: [...steps, fork, exec] });
 
 test("a good program has no fault and passes through verify as it is", () => {
-  const program = { namespaces: 0, steps: [fork, exec] };
+  const program = { namespaces, steps: [fork, exec] };
   expect(faults(program)).toEqual([]);
   expect(verify(program)).toBe(program);
 });
@@ -76,7 +78,7 @@ test("what the kernel fills is used after it is filled", () => {
   const use = step("a.use", "close", [{ from: "ends" }]);
   expect(faultsOf(fill, use)).toEqual([]);
   expect(faultsOf(use, fill)).toEqual(["a.use: ends is used before a step fills it"]);
-  expect(faults({ namespaces: 0, steps: [fork, step("a.main", "close", [{ from: "main" }]), exec] })).toEqual([]);
+  expect(faults({ namespaces, steps: [fork, step("a.main", "close", [{ from: "main" }]), exec] })).toEqual([]);
 });
 
 test("the number of a round stands only in a step that goes round", () => {
@@ -93,27 +95,31 @@ test("a step that saves tolerates nothing: its slot would hold no answer", () =>
 
 test("a step that forks tolerates nothing and goes round nothing", () => {
   const loose = { ...fork, tolerate: ["EAGAIN" as const] };
-  expect(faults({ namespaces: 0, steps: [loose, exec] })).toEqual([
-    "workload.fork: a fork is done once and must succeed",
-  ]);
+  expect(faults({ namespaces, steps: [loose, exec] })).toEqual(["workload.fork: a fork is done once and must succeed"]);
 });
 
 test("a program forks exactly once", () => {
-  expect(faults({ namespaces: 0, steps: [exec] })).toEqual(["a program forks once, not 0 times"]);
+  expect(faults({ namespaces, steps: [exec] })).toEqual(["a program forks once, not 0 times"]);
   expect(faultsOf({ ...fork, label: "other.fork" })).toEqual(["a program forks once, not 2 times"]);
 });
 
 test("a program ends in an execve that tolerates nothing", () => {
   const end = "a program ends in an execve that tolerates nothing";
-  expect(faults({ namespaces: 0, steps: [fork] })).toEqual([end]);
-  expect(faults({ namespaces: 0, steps: [fork, exec, step("a.late", "setsid", [])] })).toEqual([end]);
-  expect(faults({ namespaces: 0, steps: [fork, { ...exec, tolerate: ["ENOENT"] }] })).toEqual([end]);
-  expect(faults({ namespaces: 0, steps: [] })).toEqual(["a program forks once, not 0 times", end]);
+  expect(faults({ namespaces, steps: [fork] })).toEqual([end]);
+  expect(faults({ namespaces, steps: [fork, exec, step("a.late", "setsid", [])] })).toEqual([end]);
+  expect(faults({ namespaces, steps: [fork, { ...exec, tolerate: ["ENOENT"] }] })).toEqual([end]);
+  expect(faults({ namespaces, steps: [] })).toEqual(["a program forks once, not 0 times", end]);
+});
+
+test("a program has a pid and a mount namespace of its own", () => {
+  const own = "a program has a pid and a mount namespace of its own";
+  for (const some of [0, CLONE.NEWPID, CLONE.NEWNS, CLONE.NEWNET | CLONE.NEWIPC | CLONE.NEWUTS])
+    expect(faults({ namespaces: some, steps: [fork, exec] })).toEqual([own]);
 });
 
 test("verify tells of every fault at once", () => {
   const steps = [step("One", "chdir", ["a\0b"]), step("b.few", "chdir", [])];
-  expect(() => verify({ namespaces: 0, steps })).toThrow(
+  expect(() => verify({ namespaces, steps })).toThrow(
     "a faulty program: One: a label is phase.verb; One: a string holds NUL; b.few: chdir takes 1 arguments, not 0; " +
       "a program forks once, not 0 times; a program ends in an execve that tolerates nothing",
   );

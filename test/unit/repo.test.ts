@@ -54,7 +54,6 @@ test("no file names a folder of the machine it was written on", () => {
   const folders = [projectRoot, homedir()].filter((folder) => folder.split("/").length > 2);
   const escaped = folders.map((folder) => folder.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
   if (escaped.length > 0) expect(found(text, new RegExp(escaped.join("|")))).toEqual([]);
-  expect(found(text, /\/home\/(?!user\b|alice\b|\$)[a-z]+\//)).toEqual([]);
 });
 
 test("Bun's own API stays behind the seam", () => {
@@ -71,14 +70,14 @@ test("no test is skipped, focused or left to be written", () => {
 
 test("no work is left for later", () => {
   // Each word in two halves, so that this file does not find itself.
-  const words = ["TO DO", "FIX ME", "X XX\\b", "HA CK\\b", "for\\s no w\\b"].map((word) => word.replaceAll(" ", ""));
+  const words = ["TO DO", "FIX ME", "\\bX XX\\b", "HA CK\\b", "for\\s no w\\b"].map((word) => word.replaceAll(" ", ""));
   expect(found(text, new RegExp(words.join("|")))).toEqual([]);
 });
 
-test("no source is longer than 300 lines", () => {
+test("no source is longer than 300 lines, no test than 400", () => {
   const long = code
     .map((file) => ({ file, lines: textOf(file).split("\n").length }))
-    .filter(({ lines }) => lines > 300);
+    .filter(({ file, lines }) => lines > (file.endsWith(".test.ts") ? 400 : 300));
   expect(long).toEqual([]);
 });
 

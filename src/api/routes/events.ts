@@ -1,6 +1,6 @@
 /** `/v1/events`: server-sent events of the jobs that the caller may see. */
 import { maySee } from "../authorization.ts";
-import { RESPONSE_ALREADY_SENT } from "../respond.ts";
+import { breakOff, RESPONSE_ALREADY_SENT } from "../respond.ts";
 import { route } from "../route.ts";
 import { JobEventSchema } from "../schemas.ts";
 
@@ -21,7 +21,7 @@ const events = route({
     const { outgoing } = c.env;
     outgoing.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
     const write = (text: string): void => {
-      if (outgoing.writableLength > MAX_BACKLOG) outgoing.destroy();
+      if (outgoing.writableLength > MAX_BACKLOG) breakOff(outgoing);
       else outgoing.write(text);
     };
     // Sent at once, so that the client knows that from here on nothing escapes it.

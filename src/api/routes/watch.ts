@@ -6,7 +6,7 @@ import type { Output } from "#runtime/jobs.ts";
 import { noSuchJob } from "../dispatch.ts";
 import type { Ctx, Parts } from "../env.ts";
 import { PROBLEM_TYPE, problemOf } from "../problem.ts";
-import { RESPONSE_ALREADY_SENT, send } from "../respond.ts";
+import { breakOff, RESPONSE_ALREADY_SENT, send } from "../respond.ts";
 import { route } from "../route.ts";
 import { FrameSchema } from "../schemas.ts";
 import { placeRange, type Placed } from "../watch/range.ts";
@@ -15,7 +15,8 @@ import { endFrame, sendFrames } from "../watch/frames.ts";
 import { openReader, type Reader } from "../watch/reader.ts";
 import { planWatch, WatchQuery, type WatchPlan } from "../watch/request.ts";
 import { startOffset } from "../watch/start.ts";
-import { clientOf, type View } from "../watch/view.ts";
+import { clientOf } from "../watch/client.ts";
+import type { View } from "../watch/view.ts";
 import { HEARTBEAT_MS } from "./events.ts";
 
 const TYPES = { raw: "application/octet-stream", ndjson: "application/x-ndjson", sse: "text/event-stream" } as const;
@@ -57,7 +58,7 @@ const watch = route({
     } catch (error) {
       // With half an answer out, a broken stream is the one thing left to say.
       if (!c.env.outgoing.headersSent) throw error;
-      c.env.outgoing.destroy();
+      breakOff(c.env.outgoing);
     } finally {
       reader.close();
     }
@@ -73,7 +74,6 @@ async function answer(
   output: Output,
   reader: Reader,
 ): Promise<void> {
-  const { outgoing } = c.env;
   const closed = output.ended();
   const size = output.size();
   const placed = plan.range && placeRange(plan.range, size, closed || !plan.follow, closed);
@@ -81,21 +81,19 @@ async function answer(
   if (placed === "unsatisfiable") return notSatisfiable(c, size, endNow);
   const from = placed?.from ?? (await startOffset(output, reader, plan));
 
-  const client = clientOf(outgoing);
+  const client = clientOf(c.env.outgoing);
   const to = placed?.to ?? (plan.follow ? Infinity : size);
   const view: View = { output, reader, wanted: plan.wanted, follow: plan.follow, to, client };
 
   const trailers = plan.format === "raw" && placed?.length === undefined;
-  outgoing.writeHead(placed ? 206 : 200, headFields(plan, placed, trailers, endNow));
-  outgoing.flushHeaders();
+  client.begin(placed ? 206 : 200, headFields(plan, placed, trailers, endNow));
   if (plan.format === "raw") await sendBytes(view, from);
   else await withHeartbeat(view, plan, () => sendFrames(view, from, plan.format));
 
   if (client.gone.aborted) return;
   const { end } = (output.ended() && parts.jobs.peek(id)) || {};
   if (end && plan.format !== "raw") await client.write(endFrame(end, plan.format));
-  if (end && trailers) outgoing.addTrailers(fieldsOfEnd(end));
-  outgoing.end();
+  client.end(end && trailers ? fieldsOfEnd(end) : undefined);
 }
 
 function headFields(
@@ -140,9 +138,12 @@ function notSatisfiable(c: Ctx, size: number, endNow: Readonly<Record<string, st
 /** Comments keep the proxies between us and an EventSource from giving up on a silent job. */
 async function withHeartbeat(view: View, plan: WatchPlan, work: () => Promise<void>): Promise<void> {
   if (plan.format !== "sse") return work();
+  let sent = true;
   const timer = setInterval(() => {
-    const { outgoing } = view.client;
-    if (outgoing.writableLength === 0) outgoing.write(": still here\n\n");
+    // Not while the last one is still here: a client that does not read must not fill our memory with comments.
+    if (!sent) return;
+    sent = false;
+    void view.client.write(": still here\n\n").then(() => (sent = true));
   }, HEARTBEAT_MS);
   try {
     await work();

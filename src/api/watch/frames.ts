@@ -86,7 +86,7 @@ function openTail(bytes: Buffer): number {
   for (let back = 1; back < Math.min(LONGEST_CHARACTER, bytes.length); back++) {
     const byte = bytes[bytes.length - back] ?? 0;
     if (isContinuation(byte)) continue;
-    const needs = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+    const needs = byte >= 0xf8 ? 1 : byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
     return needs > back ? back : 0;
   }
   return 0;

@@ -14,7 +14,7 @@ export type Piece = IndexRecord;
 export interface Reader {
   /** Reads data at `position`, as much as there is up to `length`. */
   read(target: Uint8Array, length: number, position: number): Promise<number>;
-  /** Pieces from `position` on, up to `length` bytes and to the last whole record; the first and the last may be cut. */
+  /** Pieces from `position` on, as many as fit into `length` bytes; one that alone does not fit is cut. */
   pieces(position: number, length: number): Piece[];
   /** Records in reverse order from the last one, in batches. */
   backwards(): Iterable<readonly IndexRecord[]>;
@@ -79,6 +79,7 @@ export function openReader(output: Output): Reader {
         const records = recordsFrom(record, total);
         if (records.length === 0) break;
         for (const one of records) {
+          if (one.offset + one.length > end && pieces.length > 0) return settle();
           const upTo = Math.min(one.offset + one.length, end);
           if (upTo > at) pieces.push({ ...one, offset: at, length: upTo - at });
           at = Math.max(at, upTo);

@@ -1,8 +1,8 @@
 /** A watcher's view of an output: what is there, what is to come, and the way to the client. */
-import type { ServerResponse } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Output } from "#runtime/jobs.ts";
 import { abandon, giveBack, takeBuffer } from "./buffers.ts";
+import { AFTER, BEFORE, type Client } from "./client.ts";
 import { unrecorded, type Piece, type Reader, type Wanted } from "./reader.ts";
 
 export interface View {
@@ -13,36 +13,6 @@ export interface View {
   /** First byte that is not wanted any more; Infinity for all. */
   readonly to: number;
   readonly client: Client;
-}
-
-/** The way to the client. One write at a time. */
-export interface Client {
-  readonly outgoing: ServerResponse;
-  /** Aborts when the client is gone. */
-  readonly gone: AbortSignal;
-  /** Resolves with true once the bytes have left us and their buffer is free, and with false when the client is gone. */
-  write(bytes: Buffer | string): Promise<boolean>;
-}
-
-/** Takes over a response whose head is or will be written by the caller. */
-export function clientOf(outgoing: ServerResponse): Client {
-  const gone = new AbortController();
-  let settle: ((written: boolean) => void) | undefined;
-  outgoing.on("error", () => {});
-  outgoing.once("close", () => {
-    gone.abort();
-    settle?.(false);
-  });
-  return {
-    outgoing,
-    gone: gone.signal,
-    write: (bytes) =>
-      new Promise((resolve) => {
-        if (gone.signal.aborted) return resolve(false);
-        settle = resolve;
-        outgoing.write(bytes, (error) => resolve(!error && !gone.signal.aborted));
-      }),
-  };
 }
 
 /** Waits for a byte at `position` and resolves with the end of what is there; undefined when there will be none for us. */
@@ -60,12 +30,12 @@ export async function available(view: View, position: number): Promise<number | 
   }
 }
 
-/** Lends a buffer to `fill` and writes what it returns; false when the client is gone. */
+/** Lends a buffer to `fill` and writes what it returns, which is a part of it or a text; false when the client is gone. */
 export async function lend(view: View, fill: (buffer: Buffer) => Promise<Buffer | string>): Promise<boolean> {
   const buffer = takeBuffer();
   let written = false;
   try {
-    const bytes = await fill(buffer);
+    const bytes = await fill(buffer.subarray(BEFORE, buffer.length - AFTER));
     written = bytes.length === 0 || (await view.client.write(bytes));
     return written;
   } finally {

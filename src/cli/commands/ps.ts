@@ -50,13 +50,15 @@ export default command({
       for await (const job of listJobs(client, { filter })) print(`${line(job)}\n`);
       return 0;
     }
+    // The table's code loads while the server answers.
+    const loading = Promise.all([import("../render/jobs.ts"), import("../render/color.ts")]);
     const jobs: Job[] = [];
     for await (const job of listJobs(client, { filter })) jobs.push(job);
     if (globals.json) {
       print(`${JSON.stringify({ jobs }, null, 2)}\n`);
       return 0;
     }
-    const [{ renderJobs }, { painter }] = await Promise.all([import("../render/jobs.ts"), import("../render/color.ts")]);
+    const [{ renderJobs }, { painter }] = await loading;
     print(renderJobs(jobs, Date.now(), { trunc: flags.trunc, width: terminalWidth(), paint: painter(wantsColor(1)) }));
     return 0;
   },

@@ -32,12 +32,12 @@ export default command({
     }
     let first = true;
     return forEachName(flags.job, async (word) => {
-      const job = await withJob(client, word, (id) => client.json<Job>(call(id)));
-      await show(globals, job, async () => {
-        const [{ renderStatus }, { painter }] = await Promise.all([
-          import("../render/status.ts"),
-          import("../render/color.ts"),
-        ]);
+      const [job, { renderStatus }, { painter }] = await Promise.all([
+        withJob(client, word, (id) => client.json<Job>(call(id))),
+        import("../render/status.ts"),
+        import("../render/color.ts"),
+      ]);
+      await show(globals, job, () => {
         const page = renderStatus(job, Date.now(), painter(wantsColor(1)));
         return first ? page : `\n${page}`;
       });

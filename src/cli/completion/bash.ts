@@ -79,6 +79,8 @@ _tele() {
     # bash parts --flag=value at the equals sign.
     if [[ $word == "=" && -n $flag ]]; then continue; fi
     if [[ -n $flag ]]; then
+      # bash parts HOST:PORT at the colon, too.
+      if [[ ${"$"}{COMP_WORDS[i + 1]} == ":" ]]; then word+=":${"$"}{COMP_WORDS[i + 2]}"; ((i += 2)); fi
       [[ $flag == --host || $flag == --context ]] && tele+=("$flag" "$word")
       flag=""
       continue

@@ -58,6 +58,6 @@ function roomForCommand(
 }
 
 function cut(text: string, room: number): string {
-  const letters = [...text];
+  const letters = Array.from(text);
   return letters.length <= room ? text : `${letters.slice(0, room - 1).join("")}…`;
 }

@@ -34,5 +34,5 @@ function pick(value: unknown, path: readonly string[]): unknown {
 function shown(value: unknown, json: boolean): string {
   if (json) return JSON.stringify(value ?? null);
   if (value === undefined || value === null) return "";
-  return typeof value === "object" ? JSON.stringify(value) : String(value as string | number | boolean);
+  return typeof value === "string" ? value : JSON.stringify(value);
 }

@@ -8,10 +8,9 @@
 import { AT } from "#ffi/abi/fcntl.ts";
 import { MS } from "#ffi/abi/mount.ts";
 import { MOUNT_ATTR, MOUNT_ATTR_SIZE, MOVE_MOUNT, mountAttr, OPEN_TREE } from "#ffi/abi/mount-api.ts";
-import type { Phase } from "../phase.ts";
-import { step } from "../step.ts";
+import { type Step, step } from "../step.ts";
 
-export const root: Phase = () => [
+export const root = (): readonly Step[] => [
   // Nothing that happens here may reach the host, nor the other way round (mount_namespaces(7)).
   step("mounts.private", "mount", ["none", "/", 0, MS.REC | MS.PRIVATE, 0]),
   step(

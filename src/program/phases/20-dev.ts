@@ -2,7 +2,6 @@
 import { AT } from "#ffi/abi/fcntl.ts";
 import { MS } from "#ffi/abi/mount.ts";
 import { makedev, S_IFCHR } from "#ffi/abi/stat.ts";
-import type { Phase } from "../phase.ts";
 import { type Step, step } from "../step.ts";
 
 /** Name, major, minor (Documentation/admin-guide/devices.txt). */
@@ -23,7 +22,7 @@ const LINKS = [
   ["pts/ptmx", "ptmx"],
 ] as const;
 
-export const dev: Phase = () => [
+export const dev = (): readonly Step[] => [
   step("dev.mount", "mount", ["tmpfs", "/dev", "tmpfs", MS.NOSUID | MS.NOEXEC, "mode=755,size=64k"]),
   // mknod takes the process's umask off the mode; ours is cleared first and the workload sets its own.
   step("dev.umask", "umask", [0]),

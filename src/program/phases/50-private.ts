@@ -1,9 +1,9 @@
 /** Private `/tmp` and `/run`, and an empty cover over each directory of ours: state and keys are nobody's business inside. */
 import { MS } from "#ffi/abi/mount.ts";
-import type { Phase } from "../phase.ts";
+import type { Facts } from "#spec/facts.ts";
 import { type Step, step } from "../step.ts";
 
-export const privateDirectories: Phase = ({ facts }) => [
+export const privateDirectories = (facts: Facts): readonly Step[] => [
   // Covered first: what lies below /tmp or /run is gone from sight in the next step anyway.
   ...facts.hide.map(
     (path, index): Step =>

@@ -26,6 +26,8 @@ export interface Carrier {
   ready(source: Source): boolean;
   /** Ends it now, with what the pipes hold. */
   finish(): void;
+  /** Closes everything and leaves the pipes as they are, for the next daemon. */
+  letGo(): void;
 }
 
 /** splice(2) */
@@ -50,6 +52,12 @@ export function carry(job: Carry, { buffer, small, tell, grown, drop }: Surround
   function close(source: Source): void {
     if (open[source] >= 0) drop(open[source]);
     open[source] = -1;
+  }
+
+  function closeAll(): void {
+    for (const source of ["report", "stdout", "stderr"] as const) close(source);
+    call("close", job.data);
+    call("close", job.index);
   }
 
   function limit(errno?: number): void {
@@ -137,9 +145,7 @@ export function carry(job: Carry, { buffer, small, tell, grown, drop }: Surround
       record(source === "stdout" ? STDOUT : STDERR);
       close(source);
     }
-    close("report");
-    call("close", job.data);
-    call("close", job.index);
+    closeAll();
     tell({ kind: "ended", slot: job.slot, recorded });
   }
 
@@ -166,5 +172,6 @@ export function carry(job: Carry, { buffer, small, tell, grown, drop }: Surround
       return false;
     },
     finish: () => end(false),
+    letGo: closeAll,
   };
 }

@@ -5,6 +5,7 @@
  * look, not one per read. Each job has a slot: three 64-bit numbers.
  */
 import type { MessagePort } from "node:worker_threads";
+import type { LaunchRequest } from "../launch.ts";
 
 /** How many jobs one pump carries. */
 export const SLOTS = 16_384;
@@ -38,13 +39,24 @@ export interface Carry {
   readonly limit: number;
 }
 
+/** A tether to start and then to carry: `report`, `stdout` and `stderr` come from the launch. */
+export interface Launch extends Omit<Carry, "kind" | "report" | "stdout" | "stderr"> {
+  readonly kind: "launch";
+  readonly request: LaunchRequest;
+}
+
 export type Command =
   | Carry
+  | Launch
   /** Let go of a job whose tether is gone or was found ended: read what its pipes still hold, close, say `ended`. */
   | { readonly kind: "finish"; readonly slot: number }
   | { readonly kind: "quit" };
 
 export type PumpEvent =
+  /** The tether is executed; from here on it is the main thread's to hold by its pidfd. */
+  | { readonly kind: "launched"; readonly slot: number; readonly pid: number; readonly pidfd: number }
+  /** The kernel refused it; the slot is free again, and the output files are closed. */
+  | { readonly kind: "refused"; readonly slot: number; readonly call: string; readonly errno: string }
   /** The tether began (its workload runs) or failed at a step. */
   | { readonly kind: "started"; readonly slot: number }
   | { readonly kind: "failed"; readonly slot: number; readonly step: number; readonly errno: number }

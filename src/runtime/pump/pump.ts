@@ -1,15 +1,18 @@
 /** The main thread's side of the pump. */
 import { MessageChannel, Worker } from "node:worker_threads";
+import { TeleError } from "#errors";
 import { call, must, scratch } from "#ffi/call.ts";
 import { O } from "#ffi/abi/fcntl.ts";
-import { type Carry, type Command, type PumpEvent, SLOT, SLOTS } from "./protocol.ts";
+import { type Carry, type Command, type Launch, type PumpEvent, SLOT, SLOTS } from "./protocol.ts";
 
 /** Told about one job, on the main thread, in the order in which things happened. */
 export type PumpListener = (event: PumpEvent) => void;
 
 export interface Pump {
-  /** Hands a job's descriptors over. Throws RangeError when every slot is taken. */
+  /** Hands a running job's descriptors over and gives its slot. Throws RESOURCE_EXHAUSTED when every slot is taken. */
   carry(job: Omit<Carry, "kind" | "slot">, listener: PumpListener): number;
+  /** Starts a job and carries it: `launched` or `refused` comes first. */
+  launch(job: Omit<Launch, "kind" | "slot">, listener: PumpListener): number;
   /** Lets go of a job: what its pipes hold is read, then `ended` comes. */
   finish(slot: number): void;
   /** Bytes and records that are complete in the files now; asks to be told of the next growth. */
@@ -44,7 +47,7 @@ export function startPump(failed: (error: Error) => void): Pump {
   });
   port1.on("message", (event: PumpEvent) => {
     const listener = listeners.get(event.slot);
-    if (event.kind === "ended") listeners.delete(event.slot);
+    if (event.kind === "ended" || event.kind === "refused") listeners.delete(event.slot);
     listener?.(event);
   });
 
@@ -53,18 +56,33 @@ export function startPump(failed: (error: Error) => void): Pump {
     call("write", wake, oneAddress, 8);
   }
 
+  /** A slot nobody has, with its sizes set. */
+  function take({ size, records }: { size: number; records: number }, listener: PumpListener): number {
+    if (listeners.size >= SLOTS - 1) {
+      throw new TeleError("RESOURCE_EXHAUSTED", {
+        detail: `this server runs at most ${SLOTS - 1} jobs at once`,
+        hint: "wait until some have ended",
+      });
+    }
+    do nextSlot = (nextSlot + 1) % SLOTS;
+    while (listeners.has(nextSlot));
+    const at = nextSlot * SLOT.length;
+    Atomics.store(shared, at + SLOT.size, BigInt(size));
+    Atomics.store(shared, at + SLOT.records, BigInt(records));
+    Atomics.store(shared, at + SLOT.told, 0n);
+    listeners.set(nextSlot, listener);
+    return nextSlot;
+  }
+
   return {
     carry(job, listener) {
-      if (listeners.size >= SLOTS - 1) throw new RangeError(`a host runs at most ${SLOTS - 1} jobs at once`);
-      do nextSlot = (nextSlot + 1) % SLOTS;
-      while (listeners.has(nextSlot));
-      const slot = nextSlot;
-      const at = slot * SLOT.length;
-      Atomics.store(shared, at + SLOT.size, BigInt(job.size));
-      Atomics.store(shared, at + SLOT.records, BigInt(job.records));
-      Atomics.store(shared, at + SLOT.told, 0n);
-      listeners.set(slot, listener);
+      const slot = take(job, listener);
       send({ kind: "carry", slot, ...job });
+      return slot;
+    },
+    launch(job, listener) {
+      const slot = take(job, listener);
+      send({ kind: "launch", slot, ...job });
       return slot;
     },
     finish: (slot) => send({ kind: "finish", slot }),

@@ -3,11 +3,12 @@ import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_
 import { EPOLL, EPOLL_CTL, EPOLL_EVENT } from "#ffi/abi/epoll.ts";
 import { ERRNO } from "#ffi/abi/errno.ts";
 import { O } from "#ffi/abi/fcntl.ts";
-import { call, must } from "#ffi/call.ts";
+import { call, must, SystemError } from "#ffi/call.ts";
 import { native } from "#ffi/native.ts";
 import { hostArchitecture } from "#ffi/syscalls.ts";
 import { type Carrier, carry, type Source } from "./carrier.ts";
-import { type Command, type PumpData, type PumpEvent, SLOT } from "./protocol.ts";
+import { launch } from "../launch.ts";
+import { type Carry, type Command, type Launch, type PumpData, type PumpEvent, SLOT } from "./protocol.ts";
 
 /** Bytes of one read: a pipe of ours full. */
 const BUFFER = 256 * 1024;
@@ -55,6 +56,29 @@ function pump({ port, sizes, wake }: PumpData): void {
     },
   };
 
+  function take(job: Carry): void {
+    carriers.set(job.slot, carry(job, surroundings));
+    SOURCES.forEach((source, index) => {
+      // A source may be gone already when a job is taken over: its pipe was closed by the job.
+      if (job[source] >= 0) add(job[source], job.slot * SOURCES.length + index);
+    });
+  }
+
+  /** Here and not on the main thread, because clone3 with a new network namespace takes its time. */
+  function begin({ request, ...job }: Launch): void {
+    const { slot } = job;
+    try {
+      const { pid, pidfd, ...sources } = launch(request);
+      surroundings.tell({ kind: "launched", slot, pid, pidfd });
+      take({ ...job, ...sources, kind: "carry" });
+    } catch (error) {
+      const { call: name, errnoName } = error instanceof SystemError ? error : { call: "launch", errnoName: "EIO" };
+      call("close", job.data);
+      call("close", job.index);
+      surroundings.tell({ kind: "refused", slot, call: name, errno: errnoName });
+    }
+  }
+
   /** False when told to quit. */
   function obey(): boolean {
     call("read", wake, small.address, 8);
@@ -65,11 +89,8 @@ function pump({ port, sizes, wake }: PumpData): void {
         carriers.delete(command.slot);
         continue;
       }
-      carriers.set(command.slot, carry(command, surroundings));
-      SOURCES.forEach((source, index) => {
-        // A source may be gone already when a job is taken over: its pipe was closed by the job.
-        if (command[source] >= 0) add(command[source], command.slot * SOURCES.length + index);
-      });
+      if (command.kind === "launch") begin(command);
+      else take(command);
     }
     return true;
   }
@@ -81,8 +102,10 @@ function pump({ port, sizes, wake }: PumpData): void {
     for (let i = 0; i < count; i++) {
       const tag = eventsView.getUint32(i * layout.size + layout.data, true);
       if (tag === WAKE) {
-        if (!obey()) return;
-        continue;
+        if (obey()) continue;
+        for (const carrier of carriers.values()) carrier.letGo();
+        call("close", epoll);
+        return;
       }
       const slot = Math.floor(tag / SOURCES.length);
       const source = SOURCES[tag % SOURCES.length] ?? "report";

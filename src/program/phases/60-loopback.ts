@@ -1,11 +1,9 @@
-/** Its own host name, and a network that is the loopback interface and nothing else. */
+/** A network that is the loopback interface and nothing else. */
 import { AF, SOCK } from "#ffi/abi/socket.ts";
 import { IFF, IFREQ, SIOC } from "#ffi/abi/netdevice.ts";
-import type { Phase } from "../phase.ts";
-import { step } from "../step.ts";
+import { type Step, step } from "../step.ts";
 
-export const host: Phase = ({ spec }) => [
-  step("hostname.set", "sethostname", [spec.hostname, Buffer.byteLength(spec.hostname)]),
+export const loopback = (): readonly Step[] => [
   step("loopback.socket", "socket", [AF.INET, SOCK.DGRAM, 0], { save: "socket" }),
   step("loopback.up", "ioctl", [{ slot: "socket" }, SIOC.SIFFLAGS, interfaceRequest("lo", IFF.UP)]),
   step("loopback.close", "close", [{ slot: "socket" }]),
