@@ -10,9 +10,7 @@ const SCRATCH = 17;
 const CONDITIONS: Readonly<Record<Exclude<Condition, "always">, number>> = { equal: 0x0, notEqual: 0x1, less: 0xb };
 
 /** An assembler for aarch64. */
-export function aarch64(): Assembler {
-  const out = bytes();
-
+export function aarch64(out = bytes()): Assembler {
   /** movz or movn for the first halfword that matters, movk for the rest. */
   function move(register: number, value: number): void {
     const negative = value < 0;
@@ -91,5 +89,6 @@ export function aarch64(): Assembler {
     },
     label: out.label,
     finish: out.finish,
+    fork: () => aarch64(out.fork()),
   };
 }

@@ -36,6 +36,8 @@ export interface Assembler {
   label(name: string): void;
   /** The code, every branch resolved. Throws on a label that is missing. */
   finish(): Uint8Array;
+  /** An assembler that goes on from here, on its own. */
+  fork(): Assembler;
 }
 
 /** Where a tether's code lies; below 2 GiB, so that x86_64 reaches it with 32 bits. */

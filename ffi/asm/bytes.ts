@@ -17,18 +17,31 @@ export interface Bytes {
   /** Remembers that the bytes at `at` depend on where `label` is. */
   branch(at: number, label: string, resolve: Branch["resolve"]): void;
   finish(): Uint8Array;
+  /** A run that goes on from here, on its own. */
+  fork(): Bytes;
 }
 
 /** More than a program of ordinary length takes; a longer one makes it grow. */
 const FIRST_SIZE = 16 * 1024;
 
+/** What a run has so far. */
+interface Start {
+  readonly buffer: Uint8Array<ArrayBuffer>;
+  readonly length: number;
+  readonly labels: ReadonlyMap<string, number>;
+  readonly branches: readonly Branch[];
+}
+
 /** Starts an empty run. */
 export function bytes(): Bytes {
-  let buffer = new Uint8Array(FIRST_SIZE);
+  return run({ buffer: new Uint8Array(FIRST_SIZE), length: 0, labels: new Map(), branches: [] });
+}
+
+function run(start: Start): Bytes {
+  let { buffer, length } = start;
   let view = new DataView(buffer.buffer);
-  let length = 0;
-  const labels = new Map<string, number>();
-  const branches: Branch[] = [];
+  const labels = new Map(start.labels);
+  const branches = [...start.branches];
   const reserve = (): void => {
     if (length + 8 <= buffer.length) return;
     const larger = new Uint8Array(buffer.length * 2);
@@ -75,6 +88,7 @@ export function bytes(): Bytes {
       }
       return buffer.subarray(0, length);
     },
+    fork: () => run({ buffer: buffer.slice(), length, labels, branches }),
   };
 }
 

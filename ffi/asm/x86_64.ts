@@ -8,9 +8,7 @@ const RAX = 0;
 const CONDITIONS: Readonly<Record<Exclude<Condition, "always">, number>> = { equal: 0x84, notEqual: 0x85, less: 0x8c };
 
 /** An assembler for x86_64. */
-export function x86_64(): Assembler {
-  const out = bytes();
-
+export function x86_64(out = bytes()): Assembler {
   /** mov register, value: the shortest form that holds it. */
   function move(register: number, value: number): void {
     const high = register >> 3;
@@ -85,6 +83,7 @@ export function x86_64(): Assembler {
     },
     label: out.label,
     finish: out.finish,
+    fork: () => x86_64(out.fork()),
   };
 }
 

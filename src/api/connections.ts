@@ -37,7 +37,7 @@ export interface Patience {
   readonly answer: number;
 }
 
-export const PATIENCE: Patience = { firstRequest: 10_000, idle: 75_000, answer: 60_000 };
+export const PATIENCE: Patience = { firstRequest: 20_000, idle: 75_000, answer: 60_000 };
 
 /** What the connections have to be told, and asked. */
 export interface Connections {

@@ -27,7 +27,7 @@ export interface ListenOptions {
   /** Milliseconds since the epoch. */
   readonly clock?: () => number;
   readonly patience?: Partial<Patience>;
-  /** TLS handshakes must be done after so many milliseconds, 10,000 by default. */
+  /** TLS handshakes must be done after so many milliseconds, 20,000 by default: a starved client needs them. */
   readonly handshakeTimeout?: number;
   /** What an operator should know: a renewal, or files that cannot be used. */
   readonly notice?: (notice: Notice) => void;
@@ -67,7 +67,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const server = createSecureServer({
     ...tlsOptions(loadCredentials(files)),
     allowHTTP1: true,
-    handshakeTimeout: options.handshakeTimeout ?? 10_000,
+    handshakeTimeout: options.handshakeTimeout ?? 20_000,
     maxHeaderListPairs: 100,
     settings: { maxConcurrentStreams: 256, maxHeaderListSize: MAX_HEADER_BYTES },
     ...HTTP1_OPTIONS,

@@ -1,7 +1,7 @@
 /** The list of certificates that are refused, as the listener asks it. */
 import { readFileSync } from "node:fs";
 import { TeleError } from "#errors";
-import { findRevoked, parseRevoked, type RevokedList } from "#certs/revoked.ts";
+import { parseRevoked, type RevokedList } from "#certs/revoked.ts";
 
 /** Whether a certificate, by its SHA-256 fingerprint in small hex digits, is refused. */
 export type IsRevoked = (fingerprint: string) => boolean;
@@ -9,7 +9,7 @@ export type IsRevoked = (fingerprint: string) => boolean;
 /** Reads the list; nobody is revoked while there is no file. Throws FAILED_PRECONDITION when it cannot be read or parsed. */
 export function loadRevocations(path: string): IsRevoked {
   const list = readList(path);
-  return (fingerprint) => findRevoked(list, fingerprint) !== undefined;
+  return (fingerprint) => list.has(fingerprint);
 }
 
 function readList(path: string): RevokedList {

@@ -27,19 +27,28 @@ export const RELEASE_SIGNAL = 40;
 /** Status of a process that could not become the workload: tele itself failed (as in env(1), docker-run(1)). */
 const EXIT_NOT_STARTED = 125;
 
+/** A tether under way. */
+interface Begun {
+  readonly asm: Assembler;
+  readonly data: DataSection;
+  /** Where the message lies that the tether sends. */
+  readonly message: number;
+}
+
+/** What was made of shared steps: most of a tether is the same for every job of a host. */
+const begun: Readonly<Record<Architecture, WeakMap<readonly Step[], Begun>>> = {
+  x86_64: new WeakMap(),
+  aarch64: new WeakMap(),
+};
+
 /** The tether of a verified program: a static ELF executable. */
 export function assemble(program: Program, architecture: Architecture): Uint8Array {
-  const asm = ASSEMBLERS[architecture]();
-  const data = dataSection(DATA_BASE);
-  const message = data.bytes(new Uint8Array(MESSAGE.size));
+  const shared = program.shared ?? [];
+  const { asm, data, message } = forked(shared, architecture);
   const call = (name: CallName, ...operands: Operand[]): void => asm.syscall(SYSCALLS[name][architecture], operands);
-
-  asm.set(message + MESSAGE.kind, MESSAGE_KIND.failed);
-  program.steps.forEach((step, index) => {
-    // The message always names the step under way, so a failure has but to send it.
-    asm.set(message + MESSAGE.step, index);
-    emitStep(asm, data, step, index, architecture);
-  });
+  for (let index = shared.length; index < program.steps.length; index++) {
+    emitStep({ asm, data, message }, program.steps[index] as Step, index);
+  }
 
   // Here from a failed step, in the tether or in its child: report and go.
   asm.label("failed");
@@ -52,14 +61,28 @@ export function assemble(program: Program, architecture: Architecture): Uint8Arr
   return elf({ architecture, code, ...data.finish() });
 }
 
-function emitStep(asm: Assembler, data: DataSection, step: Step, index: number, architecture: Architecture): void {
+function forked(shared: readonly Step[], architecture: Architecture): Begun {
+  let start = begun[architecture].get(shared);
+  if (!start) {
+    const data = dataSection(DATA_BASE);
+    start = { asm: ASSEMBLERS[architecture](), data, message: data.bytes(new Uint8Array(MESSAGE.size)) };
+    start.asm.set(start.message + MESSAGE.kind, MESSAGE_KIND.failed);
+    for (const [index, step] of shared.entries()) emitStep(start, step, index);
+    begun[architecture].set(shared, start);
+  }
+  return { asm: start.asm.fork(), data: start.data.fork(), message: start.message };
+}
+
+function emitStep({ asm, data, message }: Begun, step: Step, index: number): void {
+  // The message always names the step under way, so a failure has but to send it.
+  asm.set(message + MESSAGE.step, index);
   const round = step.each ? data.slot(`round ${index}`) : undefined;
   if (step.each && round !== undefined) {
     asm.set(round, step.each.first);
     asm.label(`again ${index}`);
   }
   asm.syscall(
-    SYSCALLS[step.call][architecture],
+    SYSCALLS[step.call][asm.architecture],
     step.args.map((value) => operand(data, value, round)),
   );
   for (const errno of step.tolerate ?? []) {

@@ -46,5 +46,6 @@ export function plan(input: PlanInput): Program {
     sandbox = SANDBOX.flatMap((phase) => phase(facts));
     sandboxes.set(facts, sandbox);
   }
-  return verify({ namespaces: NAMESPACES, steps: [...sandbox, ...WORKLOAD.flatMap((phase) => phase(input))] });
+  const workload = WORKLOAD.flatMap((phase) => phase(input));
+  return verify({ namespaces: NAMESPACES, steps: [...sandbox, ...workload], shared: sandbox });
 }

@@ -12,27 +12,57 @@ export interface DataSection {
   /** Puts the address of `target` at `at`. */
   pointer(at: number, target: number): void;
   finish(): { data: Uint8Array; bss: number };
+  /** A section that goes on from here, on its own. */
+  fork(): DataSection;
 }
 
 /** Room for this many slots at the start of the section: their offsets are fixed before anything else is known. */
 const SLOTS = 64;
 
+interface Chunk {
+  readonly at: number;
+  readonly bytes: Uint8Array;
+}
+
+interface Pointer {
+  readonly at: number;
+  readonly target: number;
+}
+
+/** What a section has so far. */
+interface Start {
+  readonly chunks: readonly Chunk[];
+  readonly texts: ReadonlyMap<string, number>;
+  readonly slots: ReadonlyMap<string, number>;
+  readonly pointers: readonly Pointer[];
+  readonly length: number;
+}
+
 /** Starts an empty section that will lie at `base`. */
 export function dataSection(base: number): DataSection {
-  const chunks: { at: number; bytes: Uint8Array }[] = [];
-  const texts = new Map<string, number>();
+  return section(base, { chunks: [], texts: new Map(), slots: new Map(), pointers: [], length: SLOTS * 8 });
+}
+
+function section(base: number, start: Start): DataSection {
+  const chunks = [...start.chunks];
+  const texts = new Map(start.texts);
   // By identity: each execve along PATH passes the same argv and envp, which may be a megabyte.
   const vectors = new Map<readonly string[], number>();
-  const slots = new Map<string, number>();
-  const pointers: { at: number; target: number }[] = [];
-  let length = SLOTS * 8;
+  const slots = new Map(start.slots);
+  const pointers = [...start.pointers];
+  let { length } = start;
   const place = (bytes: Uint8Array, alignment: number): number => {
     const at = (length + alignment - 1) & -alignment;
     chunks.push({ at, bytes });
     length = at + bytes.length;
     return at;
   };
-  const section: DataSection = {
+  const joined = (): Uint8Array<ArrayBuffer> => {
+    const data = new Uint8Array(length);
+    for (const { at, bytes } of chunks) data.set(bytes, at);
+    return data;
+  };
+  const own: DataSection = {
     text(text) {
       let at = texts.get(text);
       if (at === undefined) {
@@ -47,7 +77,7 @@ export function dataSection(base: number): DataSection {
       if (at === undefined) {
         const table = place(new Uint8Array((list.length + 1) * 8), 8);
         vectors.set(list, table);
-        list.forEach((text, index) => section.pointer(table + index * 8, section.text(text)));
+        list.forEach((text, index) => own.pointer(table + index * 8, own.text(text)));
         at = table;
       }
       return at;
@@ -65,12 +95,12 @@ export function dataSection(base: number): DataSection {
       pointers.push({ at, target });
     },
     finish() {
-      const data = new Uint8Array(length);
-      for (const { at, bytes } of chunks) data.set(bytes, at);
+      const data = joined();
       const view = new DataView(data.buffer);
       for (const { at, target } of pointers) view.setBigUint64(at, BigInt(base + target), true);
       return { data, bss: 0 };
     },
+    fork: () => section(base, { chunks: [{ at: 0, bytes: joined() }], texts, slots, pointers, length }),
   };
-  return section;
+  return own;
 }

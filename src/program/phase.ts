@@ -1,5 +1,6 @@
 /** A phase turns what is wanted and what the host has into a few steps. */
-import type { JobSpec, Limits } from "#spec/schema.ts";
+import type { Limits } from "#spec/limits.ts";
+import type { JobSpec } from "#spec/schema.ts";
 import type { Facts, Identity } from "#spec/facts.ts";
 import type { Step } from "./step.ts";
 

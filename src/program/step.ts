@@ -51,6 +51,8 @@ export interface Program {
   /** Namespaces (`CLONE_NEW*`) in which the tether is born. */
   readonly namespaces: number;
   readonly steps: readonly Step[];
+  /** The first of the steps, where many programs share this very array: what is made of it is made once. */
+  readonly shared?: readonly Step[];
 }
 
 /** Shorthand that keeps phases readable. */

@@ -4,7 +4,6 @@
  * The thread is blocked from clone3 until the tether's execve (CLONE_VFORK), which is mostly the kernel making a
  * network namespace. What the tether then does is told by its report pipe, which the pump reads.
  */
-import { writeSync } from "node:fs";
 import { cloneArgs, CLONE, CLONE_ARGS, CLONE_CLEAR_SIGHAND, CLONE_INTO_CGROUP } from "#ffi/abi/clone.ts";
 import { AT, F, F_SEAL, O } from "#ffi/abi/fcntl.ts";
 import { ERRNO } from "#ffi/abi/errno.ts";
@@ -20,6 +19,8 @@ import { TETHER_FD } from "#program/descriptors.ts";
 const FIRST_OWN_FD = 32;
 /** Bytes of a pipe: one read of the pump takes a full one. The default is 64 KiB (pipe(7)). */
 const PIPE_BYTES = 256 * 1024;
+/** Bytes of a tether written at once. */
+const PIECE = 32 * 1024;
 /** One entry of the child's list: number, six arguments. */
 const ENTRY = 7 * 8;
 /** Parameters of the launch routine (`ffi/asm/stubs.ts`), 64 bits each. */
@@ -77,10 +78,11 @@ export function launch(request: LaunchRequest): Launched {
     return fd;
   };
   try {
+    // First of all: it uses the arena up and starts over.
+    const tether = own(sealed(arena, request.tether));
     const report = pipe(arena).map(own) as [number, number];
     const stdout = pipe(arena).map(own) as [number, number];
     const stderr = pipe(arena).map(own) as [number, number];
-    const tether = own(sealed(arena, request.tether));
     // SAFETY: a descriptor's size in the kernel is four bytes; the room is larger and zeroed.
     const pidfd = arena.room(8);
     const sorted: [source: number, target: number][] = [
@@ -193,7 +195,12 @@ function sealed(memory: Scratch, bytes: Uint8Array): number {
   if (fd === -ERRNO.EINVAL) fd = must("memfd_create", name, MFD.CLOEXEC | MFD.ALLOW_SEALING);
   if (fd < 0) throw new SystemError("memfd_create", -fd);
   try {
-    for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written);
+    // In pieces, because a program with a megabyte of arguments does not fit into the arena.
+    for (let written = 0; written < bytes.length; ) {
+      const piece = bytes.subarray(written, written + PIECE);
+      written += must("write", fd, memory.bytes(piece), piece.length);
+      memory.reset();
+    }
     must("fcntl", fd, F.ADD_SEALS, F_SEAL.SEAL | F_SEAL.SHRINK | F_SEAL.GROW | F_SEAL.WRITE);
   } catch (error) {
     call("close", fd);

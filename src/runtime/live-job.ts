@@ -17,6 +17,8 @@ export const DEFAULT_GRACE_MS = 5_000;
 const LAST_RESORT_MS = 5_000;
 /** How old a reading of the cgroup may be: many clients may ask for the status of one job. */
 const USAGE_AGE_MS = 20;
+/** How often a tether that was killed is asked whether it is gone, and everything in its namespace with it. */
+const GONE_MS = 2;
 /** Longest delay of a timer: setTimeout takes 32 bits of milliseconds. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
@@ -33,6 +35,8 @@ export interface Keeper {
   /** A change that must be kept; retried by the keeper while the disk is full. */
   readonly update: (id: string, patch: JobPatch) => void;
   readonly sizes: (slot: number) => { size: number; records: number };
+  /** Lets the pump read what is left and end. */
+  readonly finish: (slot: number) => void;
   /** The job began to stop. */
   readonly stopping: (job: LiveJob) => void;
   /** Everything about the end is known and nothing of it is kept yet. */
@@ -93,6 +97,7 @@ export function liveJob(parts: LiveParts): LiveJob {
   /** The workload runs, or ran. An earlier daemon's job does, unless its tether says otherwise. */
   let begun = !fresh;
   let stopSignal: number = SIG.TERM;
+  let tetherEnd: TetherEnd | undefined;
   const timers = new Map<string, NodeJS.Timeout>();
   const waiting = new Set<() => void>();
   const note = (): StopNote | undefined => record.restart as StopNote | undefined;
@@ -138,17 +143,24 @@ export function liveJob(parts: LiveParts): LiveJob {
     disarm();
   }
 
+  /** The kernel reaps a namespace before its PID 1 can be waited for: then nobody of the job is left (pid_namespaces(7)). */
+  function awaitTether(): void {
+    const how = tether.reap();
+    if (how === "running") return timer("tether", GONE_MS, awaitTether);
+    // Only its parent can know how a tether without a record ended.
+    if (how !== "unknown") tetherEnd = how;
+    keeper.finish(slot());
+  }
+
   function end(): void {
     forsake();
     const { size, records } = keeper.sizes(slot());
     output.advance(size, records);
     const exit = readExit(paths.exit);
-    // Its parent can ask how a tether without a record ended; it is gone by now, its pipe was closed.
-    const how = exit ? undefined : waitBriefly(tether);
     const final = finalUsage(cgroup, exit, record, output.size());
     const ending: Ending = {
       exit,
-      tether: how,
+      tether: exit ? undefined : tetherEnd,
       oomKilled: cgroup?.oomKilled() ?? false,
       usage: final,
       ...(record.stopReason !== undefined && {
@@ -199,12 +211,14 @@ export function liveJob(parts: LiveParts): LiveJob {
         forsake();
         born(event);
       } else if (event.kind === "limit") {
-        const why =
-          event.errno === undefined
-            ? `it wrote more than its limit of output`
+        const why = event.pieces
+          ? "it wrote in more pieces than its limit of output allows records for"
+          : event.errno === undefined
+            ? "it wrote more than its limit of output"
             : `its output could not be written: ${event.errno}`;
         job.stop("OUTPUT_LIMIT", "tele", { message: why });
-      } else if (event.kind === "ended" && !over) end();
+      } else if (event.kind === "vanished") awaitTether();
+      else if (event.kind === "ended" && !over) end();
     },
     stop(reason, by, { signal = "SIGTERM", graceMs = DEFAULT_GRACE_MS, message } = {}) {
       if (over) return;
@@ -294,14 +308,4 @@ export function finalUsage(
     ...(exit && { userUs: exit.userUs, systemUs: exit.systemUs }),
     outputBytes,
   };
-}
-
-/** A tether whose pipe is closed is as good as dead: asks for its status a bounded number of times. */
-function waitBriefly(tether: Tether): TetherEnd | undefined {
-  for (let i = 0; i < 1_000; i++) {
-    const how = tether.reap();
-    if (how === "unknown") return undefined;
-    if (how !== "running") return how;
-  }
-  return undefined;
 }

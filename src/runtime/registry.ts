@@ -5,6 +5,7 @@ import { callBrief } from "#program/listing.ts";
 import { blame } from "#program/report.ts";
 import type { Program } from "#program/step.ts";
 import type { JobEvent } from "#spec/job.ts";
+import { effectiveLimits } from "#spec/limits.ts";
 import { conclude, startExitCode, type StopReason } from "./lifecycle.ts";
 import { finalUsage, type Keeper, liveJob, type LiveJob, messageOf, readExit } from "./live-job.ts";
 import { createOutput, repairOutput } from "./output.ts";
@@ -109,6 +110,7 @@ export function createRegistry({ state, store, pump, ground }: RegistryParts): R
   const keeper: Keeper = {
     update: (id, patch) => void update(id, patch).catch(leaveToNext),
     sizes: (slot) => pump.sizes(slot),
+    finish: (slot) => pump.finish(slot),
     stopping: (job) => tell("job.stopping", job.glance()),
     ended: (job, patch) => void bury(job, patch).catch(leaveToNext),
   };
@@ -245,7 +247,7 @@ export function createRegistry({ state, store, pump, ground }: RegistryParts): R
         born: (failed) => (failure = failed),
       });
       live.set(record.id, job);
-      const limit = record.spec.limits.output ?? ground.defaultOutput;
+      const limit = effectiveLimits(record.spec.limits).output;
       slot = pump.carry({ ...descriptors, data, index, size, records, lastNs, limit }, (event) => {
         job.heard(event);
         // It failed while no daemon listened.

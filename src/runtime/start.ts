@@ -12,7 +12,8 @@ import type { Program } from "#program/step.ts";
 import type { Facts } from "#spec/facts.ts";
 import { type Ceiling, ceilingFaults, underCeiling } from "#spec/ceiling.ts";
 import { type Enforced, LIMIT_NAMES } from "#spec/job.ts";
-import { effectiveLimits, type JobSpec, type Limits } from "#spec/schema.ts";
+import { effectiveLimits, type Limits } from "#spec/limits.ts";
+import type { JobSpec } from "#spec/schema.ts";
 import type { LaunchRequest } from "./launch.ts";
 import { type JobPaths, makeJobFiles, removeJobDirectory } from "./state-directory.ts";
 
@@ -22,8 +23,6 @@ export interface Ground {
   readonly cgroups: CgroupHost;
   /** An open /dev/null. */
   readonly nothing: number;
-  /** Bytes of output of a job that asks for no other limit. */
-  readonly defaultOutput: number;
   /** The most that a job may ask for. */
   readonly ceiling: Ceiling;
 }
@@ -72,17 +71,26 @@ export function checkRequired(spec: JobSpec, enforced: Enforced): void {
   });
 }
 
-/** The program of a job: the same one whenever the same daemon plans it on the same host. */
-export function programOf({ facts, ceiling }: Ground, spec: JobSpec): Program {
-  const limits = underCeiling(effectiveLimits(spec.limits), ceiling);
-  return plan({ spec, limits, identity: lookupUser(spec.user), facts });
+/** The spec as this server takes it on: INVALID_ARGUMENT where it asks for more than the ceiling, lower defaults filled in. */
+export function admit(spec: JobSpec, ceiling: Ceiling): JobSpec {
+  const faults = ceilingFaults(spec.limits, ceiling);
+  if (faults.length === 0) return { ...spec, limits: underCeiling(spec.limits, ceiling) };
+  throw new TeleError("INVALID_ARGUMENT", {
+    detail: "the job asks for more than this server gives",
+    hint: "ask for less, or have the server's --limit-ceiling raised",
+    faults,
+  });
 }
 
-/** Makes a job's cgroup, directory and program. Throws TeleError, with nothing left behind. */
+/** The program of an admitted job: the same one whenever the same daemon plans it on the same host. */
+export function programOf({ facts }: Ground, spec: JobSpec): Program {
+  return plan({ spec, limits: effectiveLimits(spec.limits), identity: lookupUser(spec.user), facts });
+}
+
+/** Makes an admitted job's cgroup, directory and program. Throws TeleError, with nothing left behind. */
 export async function prepare(ground: Ground, id: string, paths: JobPaths, spec: JobSpec): Promise<Prepared> {
-  const { facts, cgroups, ceiling } = ground;
-  checkCeiling(spec, ceiling);
-  const limits = underCeiling(effectiveLimits(spec.limits), ceiling);
+  const { facts, cgroups } = ground;
+  const limits = effectiveLimits(spec.limits);
   checkRequired(spec, enforcedOf(cgroups.enforced(limits), spec, limits, facts.nofileHard));
   // The kernel makes directories and files on other threads while this one makes the program.
   const making = cgroups.create(id, limits);
@@ -130,16 +138,6 @@ export async function prepare(ground: Ground, id: string, paths: JobPaths, spec:
     }
     throw error;
   }
-}
-
-function checkCeiling(spec: JobSpec, ceiling: Ceiling): void {
-  const faults = ceilingFaults(spec.limits, ceiling);
-  if (faults.length === 0) return;
-  throw new TeleError("INVALID_ARGUMENT", {
-    detail: "the job asks for more than this server gives",
-    hint: "ask for less, or have the server's --limit-ceiling raised",
-    faults,
-  });
 }
 
 /** What the kernel refuses before the tether runs is blamed like any other step. */

@@ -8,14 +8,13 @@ import { jobParents } from "#host/cgroup/facts.ts";
 import { openCgroupHost } from "#host/cgroup/host.ts";
 import { readFacts } from "#host/facts.ts";
 import type { Ceiling } from "#spec/ceiling.ts";
-import { DEFAULT_LIMITS } from "#spec/limits.ts";
 import type { Jobs } from "./jobs.ts";
 import type { LiveJob } from "./live-job.ts";
 import { closedOutput } from "./output.ts";
 import { startPump } from "./pump/pump.ts";
 import { createRegistry, type Registry } from "./registry.ts";
 import { killStrays, strayDirectories, takeOver } from "./restart.ts";
-import { type Ground, prepare } from "./start.ts";
+import { admit, type Ground, prepare } from "./start.ts";
 import {
   jobPaths,
   openStateDirectory,
@@ -78,7 +77,6 @@ export async function openSupervisor(options: SupervisorOptions): Promise<Superv
       facts,
       cgroups,
       nothing,
-      defaultOutput: DEFAULT_LIMITS.output,
       ceiling: options.ceiling ?? {},
     };
     const registry = createRegistry({ state, store, pump, ground });

@@ -26,7 +26,7 @@ export interface Tether {
   kill(): void;
   /** Lets it leave, now that its record and its output are safe. */
   release(): void;
-  /** Asks once: how it ended, "running", or "unknown" where it is not our child. */
+  /** Asks once: how it ended, "running", or "unknown" where it is gone and was not our child. */
   reap(): TetherEnd | "running" | "unknown";
   close(): void;
 }
@@ -75,7 +75,7 @@ export function tether(pid: number, pidfd: number, startTicks = startTicksOf(pid
       memory.reset();
       const info = memory.room(SIGINFO.size);
       const answer = call("waitid", P.PIDFD, pidfd, info.address, W.EXITED | W.NOHANG);
-      if (answer === -ERRNO.ECHILD) return "unknown";
+      if (answer === -ERRNO.ECHILD) return startTicksOf(pid) === startTicks ? "running" : "unknown";
       const view = new DataView(info.bytes.buffer, info.bytes.byteOffset);
       if (answer < 0 || view.getInt32(SIGINFO.pid, true) === 0) return "running";
       const status = view.getInt32(SIGINFO.status, true);

@@ -22,7 +22,7 @@ export function undertaker(): Undertaker {
   function look(): void {
     const now = performance.now();
     for (const [tether, grave] of leaving) {
-      // "unknown": another process's child, whom we cannot wait for; it was told to go, and its parent reaps it.
+      // "unknown": gone, and another process was its parent.
       if (tether.reap() !== "running") {
         leaving.delete(tether);
         tether.close();

@@ -1,7 +1,8 @@
 /** The most that a server's owner lets a job ask for. */
 import type { Fault } from "#errors";
 import { parseSize } from "./quantity.ts";
-import type { JobSpec, Limits } from "./schema.ts";
+import { effectiveLimits } from "./limits.ts";
+import type { JobSpec } from "./schema.ts";
 
 /** Limits that can have a ceiling; the disk's rates by their own names. */
 const NAMES = [
@@ -51,13 +52,16 @@ export function ceilingFaults(asked: JobSpec["limits"], ceiling: Ceiling): Fault
   });
 }
 
-/** The limits under the ceiling: defaults give way to it. */
-export function underCeiling(limits: Limits, ceiling: Ceiling): Limits {
-  const least = (name: Name, value: number): number => Math.min(value, ceiling[name] ?? Number.POSITIVE_INFINITY);
-  const { io, ...rest } = limits;
-  const lower = Object.fromEntries(Object.entries(rest).map(([name, value]) => [name, least(name as Name, value)]));
-  const rates = Object.fromEntries(Object.entries(io).map(([name, value]) => [name, least(name as Name, value)]));
-  return { ...limits, ...lower, io: { ...io, ...rates } };
+/** What was asked for, and the ceiling itself where a default would be above it. */
+export function underCeiling(asked: JobSpec["limits"], ceiling: Ceiling): JobSpec["limits"] {
+  const limits = effectiveLimits(asked);
+  const lowered = NAMES.filter(
+    (name) => (isRate(name) ? limits.io[name] : limits[name]) > (ceiling[name] ?? Number.POSITIVE_INFINITY),
+  );
+  if (lowered.length === 0) return asked;
+  const part = (rates: boolean) =>
+    Object.fromEntries(lowered.filter((name) => isRate(name) === rates).map((name) => [name, ceiling[name]]));
+  return { ...asked, ...part(false), io: { ...asked.io, ...part(true) } };
 }
 
 function isRate(name: Name): name is "rbps" | "wbps" | "riops" | "wiops" {

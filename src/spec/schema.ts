@@ -1,7 +1,7 @@
 /** The JobSpec: one schema validates requests, makes the OpenAPI document and is the type. */
 import { z } from "zod";
 import { parseDuration, parseSize } from "./quantity.ts";
-import { DEFAULT_LIMITS, NOFILE_HARD } from "./limits.ts";
+import { NOFILE_HARD } from "./limits.ts";
 import { LIMIT_NAMES } from "./job.ts";
 
 /** Longest single argument the kernel takes, NUL included (MAX_ARG_STRLEN, execve(2)). */
@@ -106,32 +106,3 @@ function argumentBytes(spec: { command: string[]; env: Record<string, string> })
 export type JobSpec = z.output<typeof JobSpecSchema>;
 /** What a client may send. */
 export type JobSpecInput = z.input<typeof JobSpecSchema>;
-
-/** Every limit with its value: what was asked for over the defaults. */
-export interface Limits {
-  readonly cpus: number;
-  readonly memory: number;
-  readonly memoryHigh: number;
-  readonly swap: number;
-  readonly pids: number;
-  readonly nofile: number;
-  readonly output: number;
-  readonly io: { readonly rbps: number; readonly wbps: number; readonly riops: number; readonly wiops: number };
-}
-
-/** The limits in force: asked for over default; `memoryHigh` follows a lowered `memory` at three quarters. */
-export function effectiveLimits(asked: JobSpec["limits"]): Limits {
-  const memory = asked.memory ?? DEFAULT_LIMITS.memory;
-  const memoryHigh = asked.memoryHigh ?? Math.floor(memory * (DEFAULT_LIMITS.memoryHigh / DEFAULT_LIMITS.memory));
-  return {
-    ...DEFAULT_LIMITS,
-    ...dropUndefined(asked),
-    memory,
-    memoryHigh,
-    io: { ...DEFAULT_LIMITS.io, ...dropUndefined(asked.io ?? {}) },
-  };
-}
-
-function dropUndefined<T extends object>(record: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as never;
-}

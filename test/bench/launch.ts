@@ -13,7 +13,8 @@ import { plan } from "#program/compose.ts";
 import { decodeMessage, MESSAGE } from "#program/report.ts";
 import { launch } from "#runtime/launch.ts";
 import { tether as tetherOf } from "#runtime/tether.ts";
-import { effectiveLimits, JobSpecSchema } from "#spec/schema.ts";
+import { effectiveLimits } from "#spec/limits.ts";
+import { JobSpecSchema } from "#spec/schema.ts";
 import { bare, compile, responder, timed } from "./responder.ts";
 import { type Goal, goals, median, ms, pairedRatio, quantile, table } from "./table.ts";
 

@@ -1,6 +1,7 @@
 /** What the golden programs are made from: one input a file in this folder. */
 import type { PlanInput } from "#program/phase.ts";
-import { effectiveLimits, type JobSpecInput, JobSpecSchema } from "#spec/schema.ts";
+import { effectiveLimits } from "#spec/limits.ts";
+import { type JobSpecInput, JobSpecSchema } from "#spec/schema.ts";
 
 /** A whole input: a spec over defaults, and what the host and the user database would say. */
 export function input(

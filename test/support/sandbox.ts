@@ -24,7 +24,8 @@ import {
 } from "#program/report.ts";
 import type { Program } from "#program/step.ts";
 import { type Launched, launch, type LaunchRequest } from "#runtime/launch.ts";
-import { effectiveLimits, type JobSpecInput, JobSpecSchema } from "#spec/schema.ts";
+import { effectiveLimits } from "#spec/limits.ts";
+import { type JobSpecInput, JobSpecSchema } from "#spec/schema.ts";
 import { need } from "./needs.ts";
 
 export interface SandboxOptions {

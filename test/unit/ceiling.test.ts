@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { ceilingFaults, parseCeiling, underCeiling } from "#spec/ceiling.ts";
-import { effectiveLimits } from "#spec/schema.ts";
+import { effectiveLimits } from "#spec/limits.ts";
 
 test("a ceiling is read from a flag's text", () => {
   expect(parseCeiling("cpus=0.5,memory=4Gi,wbps=100Mi")).toEqual({ cpus: 0.5, memory: 2 ** 32, wbps: 100 * 2 ** 20 });
@@ -22,9 +22,9 @@ test("everything that is asked for beyond the ceiling is named at once", () => {
   expect(faults.map(({ pointer }) => pointer)).toEqual(["/limits/memory", "/limits/io/wbps"]);
 });
 
-test("defaults give way to a lower ceiling", () => {
-  const limits = underCeiling(effectiveLimits({}), { memory: 2 ** 20, rbps: 5 });
-  expect(limits.memory).toBe(2 ** 20);
-  expect(limits.io).toEqual({ ...effectiveLimits({}).io, rbps: 5 });
-  expect(limits.pids).toBe(512);
+test("defaults give way to a lower ceiling, and what was asked for stays", () => {
+  const limits = underCeiling({ pids: 7 }, { memory: 2 ** 20, rbps: 5, pids: 100 });
+  expect(limits).toEqual({ pids: 7, memory: 2 ** 20, io: { rbps: 5 } });
+  expect(effectiveLimits(limits).io).toEqual({ ...effectiveLimits({}).io, rbps: 5 });
+  expect(underCeiling({}, { memory: 2 ** 40 })).toEqual({});
 });

@@ -32,13 +32,10 @@ export default command({
     const { bytesCall, framesCall, watchBytes, watchFrames } = await import("../watch-output.ts");
     const { stream, follow, since, tail } = flags;
     const query: WatchQuery = { stream: stream === "all" ? undefined : stream, follow, since, tail };
-    // Frames cost more than bytes, and are needed only to tell things apart: streams, times, where a tail began.
-    const asBytes =
-      !globals.json &&
-      !flags.timestamps &&
-      since === undefined &&
-      tail === undefined &&
-      (stream !== undefined || sameSink());
+    // Frames cost more than bytes, and are needed only to tell times, or where a tail began.
+    const asBytes = !globals.json && !flags.timestamps && since === undefined && tail === undefined;
+    // Two sinks are two requests, each as fast as one: between them there is no order that anybody could see.
+    const apart = stream === undefined && !sameSink();
     if (globals.curl) {
       const id = idOf(flags.job);
       print(`${client.curl(globals.json || flags.timestamps ? framesCall(id, query) : bytesCall(id, query), true)}\n`);
@@ -48,7 +45,13 @@ export default command({
       if (!globals.quiet) note("tele: the connection broke; trying again\n");
     };
     await withJob(client, flags.job, async (id) => {
-      if (asBytes) return watchBytes(client, id, query, (bytes) => writeAll(1, bytes), onRetry);
+      const bytesTo = (fd: 1 | 2, only: WatchQuery): Promise<void> =>
+        watchBytes(client, id, only, (bytes) => writeAll(fd, bytes), onRetry);
+      if (asBytes && apart) {
+        await Promise.all([bytesTo(1, { ...query, stream: "stdout" }), bytesTo(2, { ...query, stream: "stderr" })]);
+        return;
+      }
+      if (asBytes) return bytesTo(1, query);
       const write = flags.timestamps ? stamped() : plain(stream !== undefined);
       await watchFrames(
         client,

@@ -1,6 +1,6 @@
 /** The page of `tele status`: everything about one job. */
 import type { EnforcedBy, Job, LimitName, Usage } from "#spec/job.ts";
-import { DEFAULT_LIMITS } from "#spec/limits.ts";
+import { effectiveLimits } from "#spec/limits.ts";
 import { escapeControls } from "./error.ts";
 import { commandLine, endText, paintState, stateText } from "./job.ts";
 import type { Paint } from "./color.ts";
@@ -92,21 +92,18 @@ function heldBy(enforced: EnforcedBy | undefined): string {
 }
 
 /** Each limit that this job has, asked for or by default: the name of its flag, of the limit, and its value. */
-function limitRows({ spec: { limits, timeout } }: Job): readonly (readonly [string, LimitName, string])[] {
-  const memory = limits.memory ?? DEFAULT_LIMITS.memory;
-  const high = limits.memoryHigh ?? Math.floor(memory * (DEFAULT_LIMITS.memoryHigh / DEFAULT_LIMITS.memory));
-  const io = (bytes: "rbps" | "wbps", operations: "riops" | "wiops"): string =>
-    `${humanSize(limits.io?.[bytes] ?? DEFAULT_LIMITS.io[bytes])}/s, ${limits.io?.[operations] ?? DEFAULT_LIMITS.io[operations]}/s`;
+function limitRows({ spec }: Job): readonly (readonly [string, LimitName, string])[] {
+  const { cpus, memory, memoryHigh, swap, pids, nofile, output, io } = effectiveLimits(spec.limits);
   return [
-    ["cpus", "cpus", String(limits.cpus ?? DEFAULT_LIMITS.cpus)],
+    ["cpus", "cpus", String(cpus)],
     ["memory", "memory", humanSize(memory)],
-    ["memory-high", "memoryHigh", humanSize(high)],
-    ["swap", "swap", humanSize(limits.swap ?? DEFAULT_LIMITS.swap)],
-    ["pids", "pids", String(limits.pids ?? DEFAULT_LIMITS.pids)],
-    ["io, read", "io", io("rbps", "riops")],
-    ["io, write", "io", io("wbps", "wiops")],
-    ["nofile", "nofile", String(limits.nofile ?? DEFAULT_LIMITS.nofile)],
-    ["output", "output", humanSize(limits.output ?? DEFAULT_LIMITS.output)],
-    ...(timeout === undefined ? [] : [["timeout", "timeout", humanMicros(timeout * 1000)] as const]),
+    ["memory-high", "memoryHigh", humanSize(memoryHigh)],
+    ["swap", "swap", humanSize(swap)],
+    ["pids", "pids", String(pids)],
+    ["io, read", "io", `${humanSize(io.rbps)}/s, ${io.riops}/s`],
+    ["io, write", "io", `${humanSize(io.wbps)}/s, ${io.wiops}/s`],
+    ["nofile", "nofile", String(nofile)],
+    ["output", "output", humanSize(output)],
+    ...(spec.timeout === undefined ? [] : [["timeout", "timeout", humanMicros(spec.timeout * 1000)] as const]),
   ];
 }

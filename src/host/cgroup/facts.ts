@@ -1,6 +1,6 @@
 /** What this host can hold with cgroups: a plain record that the planner reads. */
 import type { Enforced, Usage } from "#spec/job.ts";
-import type { Limits } from "#spec/schema.ts";
+import type { Limits } from "#spec/limits.ts";
 import type { BlockDevice } from "../block-devices.ts";
 import type { Controller, Hierarchies } from "./hierarchies.ts";
 

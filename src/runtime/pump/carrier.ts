@@ -63,7 +63,13 @@ export function carry(job: Carry, { buffer, small, tell, grown, drop }: Surround
   function limit(errno?: number): void {
     if (full) return;
     full = true;
-    tell({ kind: "limit", slot: job.slot, ...(errno !== undefined && { errno: errnoName(errno) }) });
+    const pieces = errno === undefined && size < job.limit;
+    tell({
+      kind: "limit",
+      slot: job.slot,
+      ...(errno !== undefined && { errno: errnoName(errno) }),
+      ...(pieces && { pieces }),
+    });
   }
 
   /** Bytes that may still come: the limit is on the output, and the index may not grow beyond it either. */
@@ -157,10 +163,13 @@ export function carry(job: Carry, { buffer, small, tell, grown, drop }: Surround
     if (message?.kind === "started") tell({ kind: "started", slot: job.slot });
     else if (message?.kind === "failed")
       tell({ kind: "failed", slot: job.slot, step: message.step, errno: message.errno });
-    else {
-      // Said goodbye, or vanished (end of file: its were the only write ends).
-      end(message?.kind === "ended");
+    else if (message?.kind === "ended") {
+      end(true);
       return true;
+    } else {
+      // End of file: its were the only write ends. Those who are still to be killed may write until then.
+      close("report");
+      tell({ kind: "vanished", slot: job.slot });
     }
     return false;
   }

@@ -62,8 +62,10 @@ export type PumpEvent =
   | { readonly kind: "failed"; readonly slot: number; readonly step: number; readonly errno: number }
   /** The slot's sizes moved; sent again only after `told` was set back to 0. */
   | { readonly kind: "grown"; readonly slot: number }
-  /** The output limit is reached, or the disk refused (`errno`): what follows is dropped. */
-  | { readonly kind: "limit"; readonly slot: number; readonly errno?: string }
+  /** The output limit is reached, by its index where there are too many `pieces`, or the disk refused (`errno`): what follows is dropped. */
+  | { readonly kind: "limit"; readonly slot: number; readonly errno?: string; readonly pieces?: true }
+  /** The tether is dying without its last word, and the kernel kills its processes; say `finish` when they are gone. */
+  | { readonly kind: "vanished"; readonly slot: number }
   /**
    * Nothing more will come: every descriptor is closed, every byte that the limit allows is in the file. `recorded`
    * tells whether the tether said that it wrote its exit record; otherwise it vanished.
