@@ -13,7 +13,7 @@ let api: ApiServer;
 beforeAll(async () => {
   api = await startApiServer({
     handshakeTimeout: 600,
-    patience: { firstRequest: 500, idle: 700, answer: 1500 },
+    patience: { firstRequest: 500, idle: 700, answer: 300 },
   });
   await api.jobs.start({ spec: SPEC, owner: "bob", id: "one" });
 });
@@ -101,7 +101,7 @@ test("a connection that was used may idle for a while, and is closed then", asyn
 });
 
 test("a watch outlives the patience for other answers", async () => {
-  const watching = api.curl(api.users.bob, "/v1/jobs/one:watch", "-m", "2.5");
+  const watching = api.curl(api.users.bob, "/v1/jobs/one:watch", "-m", "1.8");
   const { exitCode } = await watching;
   // 28: it was curl that gave up.
   expect(exitCode).toBe(28);
