@@ -2,6 +2,7 @@
 import { CODE_PROTECTION, MMAP, type Native, type NativeFunction, type Region } from "./seam.ts";
 
 type BunFfi = typeof import("bun:ffi");
+type Pointer = import("bun:ffi").Pointer;
 
 /** Opens libc through bun:ffi. */
 export function bunNative(): Native {
@@ -21,7 +22,7 @@ export function bunNative(): Native {
       const address = mmap(0, length, MMAP.protection, MMAP.flags, -1, 0);
       if (address < 0) throw new Error(`mmap of ${length} bytes failed`);
       // SAFETY: the mapping is never unmapped, so the view cannot outlive it.
-      return { address, bytes: new Uint8Array(ffi.toArrayBuffer(address as never, 0, length)) };
+      return { address, bytes: new Uint8Array(ffi.toArrayBuffer(address as Pointer, 0, length)) };
     },
     makeExecutable(region: Region) {
       if (mprotect(region.address, region.bytes.length, CODE_PROTECTION) !== 0) throw new Error("mprotect failed");
@@ -29,7 +30,7 @@ export function bunNative(): Native {
     functionAt(address, arity) {
       const args = Array.from({ length: arity }, () => i64);
       // SAFETY: the caller vouches that code for this many integer arguments is at the address.
-      const call = ffi.CFunction({ ptr: address as never, args, returns: answer });
+      const call = ffi.CFunction({ ptr: address as Pointer, args, returns: answer });
       return (...values) => Number(call(...values));
     },
   };

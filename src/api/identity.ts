@@ -26,6 +26,9 @@ export interface Peer {
 
 /** id-kp-clientAuth, RFC 5280 section 4.2.1.12. */
 const CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
+/** The same, and the id of the extension that lists it, as they stand in a certificate (DER). */
+const CLIENT_AUTH_DER = Buffer.from("06082b06010505070302", "hex");
+const EXTENDED_KEY_USAGE_DER = Buffer.from("0603551d25", "hex");
 
 /** Reads the certificate that TLS has verified; undefined when there is none or it names no single user. */
 export function readPeer(certificate: PeerCertificate | undefined): Peer | undefined {
@@ -42,8 +45,16 @@ export function readPeer(certificate: PeerCertificate | undefined): Peer | undef
     },
     notBefore: Date.parse(certificate.valid_from),
     notAfter: Date.parse(certificate.valid_to),
-    clientAuth: certificate.ext_key_usage?.includes(CLIENT_AUTH) ?? false,
+    clientAuth: isForClients(certificate),
   };
+}
+
+function isForClients({ ext_key_usage: usage, raw }: PeerCertificate): boolean {
+  if (usage) return usage.includes(CLIENT_AUTH);
+  // Deno 2.9 does not list the purposes. Its TLS checks them as all others do; this is the second look.
+  const bytes = Buffer.from(raw ?? []);
+  const at = bytes.indexOf(EXTENDED_KEY_USAGE_DER);
+  return at !== -1 && bytes.includes(CLIENT_AUTH_DER, at);
 }
 
 /**

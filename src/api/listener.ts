@@ -72,8 +72,10 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     settings: { maxConcurrentStreams: 256, maxHeaderListSize: MAX_HEADER_BYTES },
     ...HTTP1_OPTIONS,
   });
-  server.maxConnections = MAX_CONNECTIONS;
-  const connections = trackConnections({ ...PATIENCE, ...options.patience }, clock);
+  const patience = { ...PATIENCE, ...options.patience };
+  // The second is HTTP/1.1's, and again not in the types.
+  Object.assign(server, { maxConnections: MAX_CONNECTIONS, keepAliveTimeout: patience.idle });
+  const connections = trackConnections(patience, clock);
 
   const handle = getRequestListener(
     (request, env) => {

@@ -1,6 +1,7 @@
 /** Pages of a list: an opaque token says where the next one begins, and only for the list that it came from. */
 import { createHash } from "node:crypto";
 import { TeleError } from "#errors";
+import { cursorOf } from "#runtime/store/cursor.ts";
 import type { Job } from "#spec/job.ts";
 import type { Predicate } from "./filter.ts";
 
@@ -37,12 +38,12 @@ export function listKey(...parts: readonly string[]): string {
   return createHash("sha256").update(JSON.stringify(parts)).digest("base64url").slice(0, 16);
 }
 
-/** A token that continues after the job of this id. */
+/** A token that continues after the place of this cursor. */
 export function encodeToken(key: string, after: string): string {
   return Buffer.from(`${key}${after}`).toString("base64url");
 }
 
-/** The id after which to continue; throws INVALID_ARGUMENT for a token of another list. */
+/** The cursor after which to continue; throws INVALID_ARGUMENT for a token of another list. */
 export function decodeToken(key: string, token: string): string {
   const text = Buffer.from(token, "base64url").toString();
   if (text.startsWith(key) && text.length > key.length) return text.slice(key.length);
@@ -62,7 +63,7 @@ export function takePage(jobs: Iterable<Job>, matches: Predicate, pageSize: numb
     // One job too many proves that there is a next page.
     if (page.length === pageSize || scanned === MAX_SCAN) return { jobs: page, nextPageToken: encodeToken(key, last) };
     scanned++;
-    last = job.name.slice("jobs/".length);
+    last = cursorOf(job);
     if (matches(job)) page.push(job);
   }
   return { jobs: page };

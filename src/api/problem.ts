@@ -67,7 +67,7 @@ export function faultsOf(
   return error.issues.flatMap((issue) => {
     if (issue.code !== "unrecognized_keys") return [{ pointer: pointer(issue.path), detail: sentence(issue) }];
     return issue.keys.map((key) => {
-      const meant = nearest(key, namesIn(schema));
+      const meant = nearest(key, namesAt(schema, issue.path));
       const detail = meant === undefined ? "is unknown" : `is unknown; did you mean "${meant}"?`;
       return { pointer: pointer([...issue.path, key]), detail };
     });
@@ -87,20 +87,20 @@ function sentence(issue: z.core.$ZodIssue): string {
     const expected = inner.map((one) => (one.code === "invalid_type" ? one.expected : undefined));
     if (expected.length > 0 && !expected.includes(undefined)) return `must be ${expected.join(" or ")}`;
   }
+  if (issue.code === "invalid_value")
+    return `must be ${issue.values.map((value) => JSON.stringify(value)).join(" or ")}`;
   return issue.message.replace(/^Invalid input: /, "").replace(/^expected (\w+), received/, "must be $1, not");
 }
 
-/** Every field name that a schema knows, at any depth: for suggestions only. */
-function namesIn(schema: z.ZodType): string[] {
-  const names = new Set<string>();
-  const visit = (node: unknown): void => {
-    if (typeof node !== "object" || node === null) return;
-    const { properties } = node as { properties?: Record<string, unknown> };
-    if (properties) for (const name of Object.keys(properties)) names.add(name);
-    for (const child of Object.values(node)) visit(child);
-  };
-  visit(z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }));
-  return [...names];
+/** The field names that a schema knows at a path: for suggestions only. */
+function namesAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
+  let node: unknown = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });
+  for (const part of path) node = propertiesOf(node)[String(part)];
+  return Object.keys(propertiesOf(node));
+}
+
+function propertiesOf(node: unknown): Record<string, unknown> {
+  return (node as { properties?: Record<string, unknown> } | undefined)?.properties ?? {};
 }
 
 /** The candidate that `word` was most likely meant to be; undefined when none is near. */

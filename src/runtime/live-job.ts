@@ -1,9 +1,8 @@
 /** One open job in the daemon: its tether, its cgroup, its output and the timers that may end it. */
-import { readFileSync } from "node:fs";
 import type { JobCgroup } from "#host/cgroup/job.ts";
 import { SIG, signalNumber } from "#ffi/abi/signal.ts";
-import { decodeRecord, type ExitRecord } from "#program/report.ts";
 import type { Job, Usage } from "#spec/job.ts";
+import { finalUsage, messageOf, readExit, type StopNote } from "./ending.ts";
 import { conclude, type Ending, type StopReason } from "./lifecycle.ts";
 import type { GrowingOutput } from "./output.ts";
 import type { PumpEvent } from "./pump/protocol.ts";
@@ -21,14 +20,6 @@ const USAGE_AGE_MS = 20;
 const GONE_MS = 2;
 /** Longest delay of a timer: setTimeout takes 32 bits of milliseconds. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
-
-/** What the next daemon must know of a stop that has begun: the record's `restart`. */
-interface StopNote {
-  /** When KILL is due, milliseconds since the epoch. */
-  readonly killAt: number;
-  /** What happened, for the end record. */
-  readonly message?: string;
-}
 
 /** What a live job asks of its supervisor. */
 export interface Keeper {
@@ -272,40 +263,4 @@ export function liveJob(parts: LiveParts): LiveJob {
     disarm,
   };
   return job;
-}
-
-/** What was said of a stop when it began. */
-export function messageOf({ restart }: JobRecord): { message?: string } {
-  const message = (restart as StopNote | undefined)?.message;
-  return message === undefined ? {} : { message };
-}
-
-/** The exit record, where the tether has written it. */
-export function readExit(path: string): ExitRecord | undefined {
-  try {
-    return decodeRecord(readFileSync(path));
-  } catch {
-    return undefined;
-  }
-}
-
-/** The kernel's figures where a cgroup has them, the tether's own where not. */
-export function finalUsage(
-  cgroup: JobCgroup | undefined,
-  exit: ExitRecord | undefined,
-  record: JobRecord,
-  outputBytes: number,
-): Usage {
-  const measured = cgroup?.usage();
-  const { memoryBytes: _memory, pids: _pids, ...counted } = measured ?? {};
-  const startNs = exit?.startNs ?? record.startNs ?? record.createNs;
-  const endNs = exit?.endNs ?? BigInt(Date.now()) * 1_000_000n;
-  return {
-    wallUs: Math.max(0, Number((endNs - startNs) / 1_000n)),
-    ...(exit && { cpuUs: exit.userUs + exit.systemUs, memoryPeakBytes: exit.maxRssBytes }),
-    ...Object.fromEntries(Object.entries(counted).filter(([, value]) => value !== undefined)),
-    // Finer than cgroup v1's, which samples at the clock tick, and whole: the tether reaped every process of the job.
-    ...(exit && { userUs: exit.userUs, systemUs: exit.systemUs }),
-    outputBytes,
-  };
 }

@@ -7,9 +7,11 @@ import type { Program } from "#program/step.ts";
 import type { JobEvent } from "#spec/job.ts";
 import { effectiveLimits } from "#spec/limits.ts";
 import { conclude, startExitCode, type StopReason } from "./lifecycle.ts";
-import { finalUsage, type Keeper, liveJob, type LiveJob, messageOf, readExit } from "./live-job.ts";
+import { finalUsage, messageOf, readExit } from "./ending.ts";
+import { type Keeper, liveJob, type LiveJob } from "./live-job.ts";
 import { createOutput, repairOutput } from "./output.ts";
 import type { Pump, PumpListener } from "./pump/pump.ts";
+import { isStorageFault, type Reserve } from "./reserve.ts";
 import type { Found } from "./restart.ts";
 import { type Ground, type Prepared, programOf, refusal } from "./start.ts";
 import { jobPaths, type StateDirectory } from "./state-directory.ts";
@@ -25,6 +27,8 @@ export interface RegistryParts {
   readonly state: StateDirectory;
   readonly store: Store;
   readonly pump: Pump;
+  /** Room for ends that a full disk would refuse. */
+  readonly reserve: Reserve;
   readonly ground: Ground;
 }
 
@@ -51,7 +55,7 @@ interface Failure {
 }
 
 /** An empty registry over an open store and a running pump. */
-export function createRegistry({ state, store, pump, ground }: RegistryParts): Registry {
+export function createRegistry({ state, store, pump, reserve, ground }: RegistryParts): Registry {
   const live = new Map<string, LiveJob>();
   const listeners = new Set<(event: JobEvent) => void>();
   const graves = undertaker();
@@ -71,9 +75,9 @@ export function createRegistry({ state, store, pump, ground }: RegistryParts): R
   async function keep(change: () => void): Promise<void> {
     for (;;) {
       try {
-        return change();
+        return reserve.during(change);
       } catch (error) {
-        if (closing || !(error instanceof TeleError) || error.code !== "INSUFFICIENT_STORAGE") throw error;
+        if (closing || !isStorageFault(error)) throw error;
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
     }

@@ -1,5 +1,5 @@
 /** One start up to the launch: from a spec to a program and everything that it needs, undone again when it fails. */
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { TeleError } from "#errors";
 import { hostArchitecture } from "#ffi/syscalls.ts";
 import type { CgroupHost } from "#host/cgroup/host.ts";
@@ -7,7 +7,6 @@ import type { JobCgroup } from "#host/cgroup/job.ts";
 import { lookupUser } from "#host/users.ts";
 import { assemble } from "#program/assemble.ts";
 import { plan } from "#program/compose.ts";
-import { RECORD } from "#program/report.ts";
 import type { Program } from "#program/step.ts";
 import type { Facts } from "#spec/facts.ts";
 import { type Ceiling, ceilingFaults, underCeiling } from "#spec/ceiling.ts";

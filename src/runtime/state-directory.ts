@@ -16,6 +16,8 @@ export interface StateDirectory {
   /** One directory per job that has output. */
   readonly jobs: string;
   readonly lock: string;
+  /** See reserve.ts. */
+  readonly reserve: string;
 }
 
 /** Paths of one job in it. */
@@ -42,7 +44,13 @@ export function stateDirectoryPath(environment: Readonly<Record<string, string |
 
 /** The paths below `path`; touches no file. */
 export function stateDirectory(path: string): StateDirectory {
-  return { path, database: join(path, "state.db"), jobs: join(path, "jobs"), lock: join(path, "lock") };
+  return {
+    path,
+    database: join(path, "state.db"),
+    jobs: join(path, "jobs"),
+    lock: join(path, "lock"),
+    reserve: join(path, "reserve"),
+  };
 }
 
 /** The paths of job `id`, which must be a job's id: INVALID_ARGUMENT for anything that could lead elsewhere. */

@@ -12,7 +12,8 @@ import type { Jobs } from "./jobs.ts";
 import type { LiveJob } from "./live-job.ts";
 import { closedOutput } from "./output.ts";
 import { startPump } from "./pump/pump.ts";
-import { createRegistry, type Registry } from "./registry.ts";
+import { createRegistry, type Registry, type RegistryParts } from "./registry.ts";
+import { isStorageFault, openReserve } from "./reserve.ts";
 import { killStrays, strayDirectories, takeOver } from "./restart.ts";
 import { admit, type Ground, prepare } from "./start.ts";
 import {
@@ -58,6 +59,8 @@ export async function openSupervisor(options: SupervisorOptions): Promise<Superv
     const state = stateDirectory(realpathSync(asked.path));
     const store = openStore(state.database);
     undo.unshift(() => store.close());
+    const reserve = openReserve(state.reserve);
+    undo.unshift(() => reserve.close());
     const cgroups = await openCgroupHost({
       ...(parent !== undefined && { parent }),
       ...(name !== undefined && { name }),
@@ -79,10 +82,11 @@ export async function openSupervisor(options: SupervisorOptions): Promise<Superv
       nothing,
       ceiling: options.ceiling ?? {},
     };
-    const registry = createRegistry({ state, store, pump, ground });
+    const parts: RegistryParts = { state, store, pump, reserve, ground };
+    const registry = createRegistry(parts);
     undo.unshift(() => registry.close());
     await recover(state, store, registry, ground);
-    return { ...jobsOf(state, store, registry, ground), ground, close: () => takeApart(undo) };
+    return { ...jobsOf(parts, registry), ground, close: () => takeApart(undo) };
   } catch (error) {
     await takeApart(undo);
     throw error;
@@ -106,7 +110,10 @@ async function takeApart(undo: (() => unknown)[]): Promise<void> {
 async function recover(state: StateDirectory, store: Store, registry: Registry, { cgroups }: Ground): Promise<void> {
   const known = (id: string): boolean => store.get(id) !== undefined;
   // One whose end is on record only waited for a daemon to say so.
-  killStrays(state, (id) => store.get(id)?.state === "RUNNING");
+  killStrays(state, (id) => {
+    const record = store.get(id);
+    return record?.state === "RUNNING" && record.tether !== undefined;
+  });
   for (const paths of strayDirectories(state, known)) removeJobDirectory(paths);
   for (const record of store.open()) {
     const found = takeOver(record, jobPaths(state, record.id));
@@ -119,13 +126,9 @@ async function recover(state: StateDirectory, store: Store, registry: Registry, 
   await store.durable();
 }
 
-function jobsOf(
-  state: StateDirectory,
-  store: Store,
-  { live, birth, buried, tell, subscribe }: Registry,
-  ground: Ground,
-): Jobs {
-  /** Ids whose start is under way: taken, but not yet to be seen. */
+function jobsOf(parts: RegistryParts, { live, birth, buried, tell, subscribe }: Registry): Jobs {
+  const { state, store, reserve, ground } = parts;
+  /** Ids whose start is under way: on record, but a job exists for others only once its program runs. */
   const starting = new Set<string>();
 
   function running(id: string): LiveJob {
@@ -148,11 +151,13 @@ function jobsOf(
           hint: `choose another name, or forget it with 'tele rm ${id}'`,
         });
       }
+      const admitted = admit(spec, ground.ceiling);
       starting.add(id);
       try {
         await buried(id);
-        const prepared = await prepare(ground, id, jobPaths(state, id), spec);
-        const job = await birth(id, owner, spec, prepared);
+        reserve.refill();
+        const prepared = await prepare(ground, id, jobPaths(state, id), admitted);
+        const job = await birth(id, owner, admitted, prepared);
         tell("job.started", job.glance());
         return job.glance();
       } finally {
@@ -160,19 +165,23 @@ function jobsOf(
       }
     },
     get(id) {
+      if (starting.has(id)) return undefined;
       const job = live.get(id);
       if (job) return job.view();
       const record = store.get(id);
       return record && toJob(record);
     },
     peek(id) {
+      if (starting.has(id)) return undefined;
       const job = live.get(id);
       if (job) return job.glance();
       const record = store.get(id);
       return record && toJob(record);
     },
     *list(options) {
-      for (const record of store.list(options)) yield live.get(record.id)?.glance() ?? toJob(record);
+      for (const record of store.list(options)) {
+        if (!starting.has(record.id)) yield live.get(record.id)?.glance() ?? toJob(record);
+      }
     },
     async stop(id, { by, signal, graceMs }) {
       const job = live.get(id);
@@ -214,8 +223,15 @@ function jobsOf(
       }
       const record = store.get(id);
       if (!record) throw missing(id);
-      store.remove(id);
-      removeJobDirectory(jobPaths(state, id));
+      try {
+        reserve.during(() => store.remove(id));
+        removeJobDirectory(jobPaths(state, id));
+      } catch (error) {
+        // Its output goes first where the disk has not even room for the change that forgets it.
+        if (!isStorageFault(error)) throw error;
+        removeJobDirectory(jobPaths(state, id));
+        store.remove(id);
+      }
       await store.durable();
       tell("job.deleted", toJob(record));
     },

@@ -50,23 +50,34 @@ describe.each(["--http2", "--http1.1"])("over %s", (protocol) => {
     const elsewhere = await api.curl(api.users.bob, "/v1/nowhere", protocol, "--data-binary", `@${big}`);
     expect(elsewhere.status).toBe(404);
     await healthy();
-  });
+  }, 30_000);
 
   test("a watcher that never reads costs nobody else anything", async () => {
     const id = `stuck-${protocol.replaceAll(/\W/g, "")}`;
     await api.jobs.start({ spec: SPEC, owner: "bob", id });
     const bytes = randomBytes(2 ** 22);
     for (let i = 0; i < 8; i++) api.jobs.append(id, "stdout", bytes);
-    const { cert, key } = api.users.bob;
     const stuck = Array.from({ length: 10 }, () =>
       spawn(
         "curl",
-        [...["-sN", protocol, "--cacert", api.pki.ca, "--cert", cert, "--key", key], `${api.url}/v1/jobs/${id}:watch`],
-        { stdio: ["ignore", "pipe", "ignore"] },
+        [
+          ...api.identify(api.users.bob),
+          "-s",
+          "--limit-rate",
+          "1",
+          "-o",
+          "/dev/null",
+          protocol,
+          `${api.url}/v1/jobs/${id}:watch`,
+        ],
+        {
+          stdio: ["ignore", "pipe", "ignore"],
+        },
       ),
     );
-    for (const child of stuck) child.stdout?.pause();
     try {
+      const begun = () => api.audit().filter(({ resource }) => resource === `/v1/jobs/${id}:watch`).length;
+      await until("all ten watch", () => begun() === 10);
       const reads = await Promise.all(
         [1, 2, 3].map(() => api.curl(api.users.bob, `/v1/jobs/${id}:watch?follow=false`, protocol)),
       );
@@ -77,7 +88,7 @@ describe.each(["--http2", "--http1.1"])("over %s", (protocol) => {
     }
     api.jobs.finish(id);
     expect((await api.curl(api.users.bob, `/v1/jobs/${id}:watch`, protocol)).body.length).toBe(2 ** 25);
-  });
+  }, 30_000);
 });
 
 test("slow-loris: who does not finish a handshake, a header or a first request is closed upon", async () => {

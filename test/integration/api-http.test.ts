@@ -260,7 +260,7 @@ test("lists page through all jobs once, newest first, and filter", async () => {
   for (const id of ids) await start("pager", id, { app: id < "page-4" ? "low" : "high" });
   api.jobs.finish("page-2", { exitCode: 3 });
   const list = async (query: Record<string, string>) => {
-    const { status, json } = await api.curl(api.users.admin, `/v1/jobs?${new URLSearchParams(query)}`);
+    const { status, json } = await api.curl(api.users.admin, `/v1/jobs?${new URLSearchParams(query).toString()}`);
     return { status, ...json() };
   };
   const all: string[] = [];

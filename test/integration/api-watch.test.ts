@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { SPEC, startApiServer, until, type ApiServer } from "#test/support/api-server.ts";
+import { SPEC, startApiServer, until, type ApiServer, type Json } from "#test/support/api-server.ts";
 
 let api: ApiServer;
 beforeAll(async () => {
@@ -25,7 +25,7 @@ const field = (head: string, name: string): string | undefined => new RegExp(`^$
 const watch = (id: string, ...args: readonly string[]) => api.curl(api.users.bob, `/v1/jobs/${id}:watch`, ...args);
 const query = (id: string, search: string, ...args: readonly string[]) =>
   api.curl(api.users.bob, `/v1/jobs/${id}:watch?${search}`, ...args);
-const frames = (text: string): any[] =>
+const frames = (text: string): Json[] =>
   text
     .trimEnd()
     .split("\n")
@@ -34,9 +34,12 @@ const frames = (text: string): any[] =>
 describe.each(["--http2", "--http1.1"])("over %s", (protocol) => {
   test("the bytes come as they are written, a partial line too, and the end record in the trailers", async () => {
     const id = await job();
-    const { cert, key } = api.users.bob;
     const child = spawn("curl", [
-      ...["-sSN", protocol, "--cacert", api.pki.ca, "--cert", cert, "--key", key, "-D", join(api.dir, id)],
+      ...api.identify(api.users.bob),
+      "-sSN",
+      protocol,
+      "-D",
+      join(api.dir, id),
       `${api.url}/v1/jobs/${id}:watch`,
     ]);
     let got = "";
@@ -248,10 +251,7 @@ describe.each(["--http2", "--http1.1"])("over %s", (protocol) => {
 
   test("a client that vanishes leaves nothing behind", async () => {
     const id = await job();
-    const { cert, key } = api.users.bob;
-    const child = spawn("curl", [
-      ...["-sSN", protocol, "--cacert", api.pki.ca, "--cert", cert, "--key", key, `${api.url}/v1/jobs/${id}:watch`],
-    ]);
+    const child = spawn("curl", [...api.identify(api.users.bob), "-sSN", protocol, `${api.url}/v1/jobs/${id}:watch`]);
     await until("it watches", () => api.jobs.waiting(id) === 1);
     child.kill("SIGKILL");
     await until("nobody watches", () => api.jobs.waiting(id) === 0);
@@ -263,12 +263,13 @@ describe.each(["--http2", "--http1.1"])("over %s", (protocol) => {
     const id = await job();
     const folder = join(api.dir, `many-${id}`);
     mkdirSync(folder);
-    const { cert, key } = api.users.bob;
     const child = spawn(
       "curl",
       [
-        ...["-sS", "-Z", "--parallel-immediate", "--parallel-max", "100", protocol],
-        ...["--cacert", api.pki.ca, "--cert", cert, "--key", key, "-o", `${folder}/#1`],
+        ...api.identify(api.users.bob),
+        ..."-sS --no-progress-meter -Z --parallel-immediate --parallel-max 100 -o".split(" "),
+        `${folder}/#1`,
+        protocol,
         `${api.url}/v1/jobs/${id}:watch?offset=[0-99]`,
       ],
       { stdio: ["ignore", "ignore", "inherit"] },

@@ -115,7 +115,10 @@ supervised("a timeout ends the job and says TIMED_OUT, also one that ignores TER
 
 supervised("a wait that is given up shows the job as it is", async (bench) => {
   await bench.sh("sleep 1000", {}, "long");
-  expect(await bench.supervisor.wait("long", AbortSignal.timeout(20))).toMatchObject({ phase: "OPEN", state: "RUNNING" });
+  expect(await bench.supervisor.wait("long", AbortSignal.timeout(20))).toMatchObject({
+    phase: "OPEN",
+    state: "RUNNING",
+  });
   await bench.supervisor.stop("long", { by: "x", graceMs: 0 });
   expect((await bench.ended("long")).end).toMatchObject({ reason: "STOPPED", signal: "SIGKILL" });
 });

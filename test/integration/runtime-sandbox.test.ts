@@ -35,9 +35,7 @@ supervised("the environment is the job's own and nothing else", async (bench) =>
 
 supervised("signals, mask, umask and descriptors start clean", async (bench) => {
   const status = await output(bench, ["/bin/grep", "-E", "^(Sig(Blk|Ign)|Umask):", "/proc/self/status"]);
-  expect(status.replaceAll(/\s+/g, " ").trim()).toBe(
-    `Umask: 0022 SigBlk: ${"0".repeat(16)} SigIgn: ${"0".repeat(16)}`,
-  );
+  expect(status.replaceAll(/\s+/g, " ").trim()).toBe(`Umask: 0022 SigBlk: ${"0".repeat(16)} SigIgn: ${"0".repeat(16)}`);
   // 3 is the directory that ls itself reads.
   const descriptors = await output(bench, ["/bin/ls", "-l", "/proc/self/fd"]);
   const targets = [...descriptors.matchAll(/ (\d+) -> (\S+)/g)].map(([, number, target]) => `${number} ${target}`);
@@ -54,7 +52,14 @@ supervised("signals, mask, umask and descriptors start clean", async (bench) => 
 supervised("a job has no capability, in any set, and can gain none", async (bench) => {
   const status = await output(bench, ["/bin/grep", "-E", "^(Cap|NoNewPrivs)", "/proc/self/status"]);
   const none = "0".repeat(16);
-  expect(Object.fromEntries(status.trim().split("\n").map((line) => line.split(/:\s+/)))).toEqual({
+  expect(
+    Object.fromEntries(
+      status
+        .trim()
+        .split("\n")
+        .map((line) => line.split(/:\s+/)),
+    ),
+  ).toEqual({
     CapInh: none,
     CapPrm: none,
     CapEff: none,
@@ -125,12 +130,31 @@ supervised("nothing of the host's kernel can be set, no trigger pulled", async (
   );
   const refused = text.split("\n").filter((line) => line.includes("Read-only file system"));
   expect(refused.length).toBeGreaterThanOrEqual(3);
-  expect(text.split("\n").filter((line) => line !== "" && !/cannot create|^\/proc\/acpi|^\/sys\/firmware|No such/.test(line))).toEqual([]);
+  expect(
+    text
+      .split("\n")
+      .filter((line) => line !== "" && !/cannot create|^\/proc\/acpi|^\/sys\/firmware|No such/.test(line)),
+  ).toEqual([]);
 });
 
 supervised("its /dev has the usual nodes, and none of the host's disks or memory", async (bench) => {
   const names = (await output(bench, ["/bin/ls", "/dev"])).trim().split("\n");
-  const usual = ["fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout", "tty", "urandom", "zero"];
+  const usual = [
+    "fd",
+    "full",
+    "mqueue",
+    "null",
+    "ptmx",
+    "pts",
+    "random",
+    "shm",
+    "stderr",
+    "stdin",
+    "stdout",
+    "tty",
+    "urandom",
+    "zero",
+  ];
   expect(names.filter((name) => name !== "mqueue")).toEqual(usual.filter((name) => name !== "mqueue"));
   const { text, job } = await bench.run(
     "LC_ALL=C; head -c 4 /dev/zero | od -An -tx1; echo x > /dev/null; mknod /tmp/disk b 8 0; mknod /dev/mem c 1 1; echo $?",
@@ -191,7 +215,12 @@ for (const [how, path] of [
           try {
             const { job, text } = await bench.run(`ls -A ${keys} ${state}; cat ${keys}/ca.key ${state}/state.db`);
             expect(text).not.toContain("secret");
-            expect(text.split("\n").filter((line) => !line.includes("No such file")).join("\n")).toBe(`${keys}:\n\n${state}:\n`);
+            expect(
+              text
+                .split("\n")
+                .filter((line) => !line.includes("No such file"))
+                .join("\n"),
+            ).toBe(`${keys}:\n\n${state}:\n`);
             await bench.supervisor.remove(idOf(job));
           } finally {
             await bench.close();
@@ -214,4 +243,3 @@ test("no tether is started in the host's own namespaces, where it would do to th
     expect(() => launch({ ...request, namespaces })).toThrow(new SystemError("clone3", 22));
   expect(() => launch({ ...request, namespaces: newPid | newNs })).toThrow(new SystemError("execveat", 8));
 });
-

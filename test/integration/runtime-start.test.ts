@@ -87,40 +87,45 @@ supervised("a failed start waits for nothing but its tether, and leaves nothing 
   for (let round = 0; round < 20; round++) await refusal(bench.start({ command: ["/nowhere"] }));
   // A tether that was told to leave too early would be killed after a second each.
   expect(performance.now() - begun).toBeLessThan(15_000);
-  await until("their tethers and cgroups are gone", () =>
-    [...tethersOf(bench.stateDirectory), ...jobCgroups(bench.cgroupName)].length === 0,
+  await until(
+    "their tethers and cgroups are gone",
+    () => [...tethersOf(bench.stateDirectory), ...jobCgroups(bench.cgroupName)].length === 0,
   );
 });
 
-supervised("a tether that dies before the program runs is a failed start, or a killed job, and never both", async (bench) => {
-  const outcomes = new Set<string>();
-  for (let round = 0; round < 25; round++) {
-    const id = `early-${round}`;
-    let over = false;
-    const started = bench
-      .start({ command: ["/bin/sleep", "1000"] }, id)
-      .catch((error: unknown) => error)
-      .finally(() => (over = true));
-    // Found while it makes its mounts (there are many), or just after.
-    for (let look = 0; look < 10_000; look++) {
-      const pids = tethersOf(bench.stateDirectory);
-      for (const pid of pids) process.kill(pid, "SIGKILL");
-      if (pids.length > 0 || over) break;
-      await new Promise((resolve) => setImmediate(resolve));
+supervised(
+  "a tether that dies before the program runs is a failed start, or a killed job, and never both",
+  async (bench) => {
+    const outcomes = new Set<string>();
+    for (let round = 0; round < 25; round++) {
+      const id = `early-${round}`;
+      let over = false;
+      const started = bench
+        .start({ command: ["/bin/sleep", "1000"] }, id)
+        .catch((error: unknown) => error)
+        .finally(() => (over = true));
+      // Found while it makes its mounts (there are many), or just after.
+      for (let look = 0; look < 10_000; look++) {
+        const pids = tethersOf(bench.stateDirectory);
+        for (const pid of pids) process.kill(pid, "SIGKILL");
+        if (pids.length > 0 || over) break;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      const answer = await started;
+      const job = await bench.ended(id);
+      if (answer instanceof TeleError) {
+        expect([answer.code, answer.fields.step]).toEqual(["START_FAILED", "tether.start"]);
+        expect(job).toMatchObject({ reason: "START_FAILED", end: { exitCode: 125 } });
+      } else expect(job).toMatchObject({ reason: "SIGNALED", end: { signal: "SIGKILL" } });
+      outcomes.add(job.reason);
     }
-    const answer = await started;
-    const job = await bench.ended(id);
-    if (answer instanceof TeleError) {
-      expect([answer.code, answer.fields.step]).toEqual(["START_FAILED", "tether.start"]);
-      expect(job).toMatchObject({ reason: "START_FAILED", end: { exitCode: 125 } });
-    } else expect(job).toMatchObject({ reason: "SIGNALED", end: { signal: "SIGKILL" } });
-    outcomes.add(job.reason);
-  }
-  expect(outcomes).toContain("START_FAILED");
-  const before = [...bench.supervisor.list({})];
-  await bench.reopen();
-  expect([...bench.supervisor.list({})]).toEqual(before);
-}, { hide: Array.from({ length: 400 }, () => "/srv") });
+    expect(outcomes).toContain("START_FAILED");
+    const before = [...bench.supervisor.list({})];
+    await bench.reopen();
+    expect([...bench.supervisor.list({})]).toEqual(before);
+  },
+  { hide: Array.from({ length: 400 }, () => "/srv") },
+);
 
 supervised("a name can be taken once, also by many at the same time", async (bench) => {
   const answers = await Promise.allSettled(Array.from({ length: 8 }, () => bench.sh("sleep 1000", {}, "mine")));
@@ -188,12 +193,16 @@ supervised("a megabyte of arguments and environment arrives whole", async (bench
   expect(bench.text(job)).toBe(`100 100000\n${length}\n`);
 });
 
-supervised("an unknown user, a limit above the ceiling: refused before anything is made", async (bench) => {
-  const unknown = await refusal(bench.start({ user: "nobody-like-this" }, "who"));
-  expect(unknown).toMatchObject({ code: "INVALID_ARGUMENT", fields: { faults: [{ pointer: "/user" }] } });
-  const greedy = await refusal(bench.start({ limits: { memory: "4Gi" } }, "who"));
-  expect(greedy.code).toBe("INVALID_ARGUMENT");
-  expect(bench.supervisor.get("who")).toBeUndefined();
-  expect(jobCgroups(bench.cgroupName)).toEqual([]);
-  expect(existsSync(join(bench.stateDirectory, "jobs", "who"))).toBe(false);
-}, { ceiling: { memory: 2 ** 31 } });
+supervised(
+  "an unknown user, a limit above the ceiling: refused before anything is made",
+  async (bench) => {
+    const unknown = await refusal(bench.start({ user: "nobody-like-this" }, "who"));
+    expect(unknown).toMatchObject({ code: "INVALID_ARGUMENT", fields: { faults: [{ pointer: "/user" }] } });
+    const greedy = await refusal(bench.start({ limits: { memory: "4Gi" } }, "who"));
+    expect(greedy.code).toBe("INVALID_ARGUMENT");
+    expect(bench.supervisor.get("who")).toBeUndefined();
+    expect(jobCgroups(bench.cgroupName)).toEqual([]);
+    expect(existsSync(join(bench.stateDirectory, "jobs", "who"))).toBe(false);
+  },
+  { ceiling: { memory: 2 ** 31 } },
+);

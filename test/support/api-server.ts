@@ -1,5 +1,5 @@
 /** The HTTP half by itself: the real listener and app with real certificates, over jobs that run nothing. */
-import { execFile, type ExecFileException } from "node:child_process";
+import { execFile, type ExecException } from "node:child_process";
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -25,6 +25,10 @@ export const HOST_INFO: HostInfo = {
 /** A spec that nobody runs. */
 export const SPEC: JobSpec = JobSpecSchema.parse({ command: ["/bin/true"] });
 
+/** What a test looks into without a type for each answer. */
+// oxlint-disable-next-line typescript/no-explicit-any -- the tests say what they expect of it
+export type Json = any;
+
 /** What curl got. */
 export interface Curled {
   readonly exitCode: number;
@@ -34,7 +38,7 @@ export interface Curled {
   readonly body: Buffer;
   readonly text: string;
   /** The body as JSON. */
-  json(): any;
+  json(): Json;
   readonly stderr: string;
 }
 
@@ -47,8 +51,10 @@ export interface ApiServer {
   readonly url: string;
   readonly notices: Notice[];
   /** The audit log so far. */
-  audit(): any[];
+  audit(): Json[];
   readonly users: Readonly<Record<"admin" | "bob" | "eve" | "viewer" | "nobody", Issued>>;
+  /** curl's flags for a user. */
+  identify(user: Issued): string[];
   /** Runs the real curl with a user's certificate; `path` may be a whole URL. */
   curl(user: Issued | undefined, path: string, ...args: readonly string[]): Promise<Curled>;
   close(): Promise<void>;
@@ -100,6 +106,7 @@ export async function startApiServer(options: Partial<ListenOptions> = {}): Prom
         .filter(Boolean)
         .map((line) => JSON.parse(line));
     },
+    identify: (user) => identify(pki.ca, user),
     curl: (user, path, ...args) => curl(pki.ca, user, path.startsWith("http") ? path : url + path, args),
     async close() {
       await listener.close(100);
@@ -109,14 +116,26 @@ export async function startApiServer(options: Partial<ListenOptions> = {}): Prom
   };
 }
 
+function identify(ca: string, { cert, key }: Issued): string[] {
+  return ["--cacert", ca, "--cert", cert, "--key", key];
+}
+
 let calls = 0;
 
 function curl(ca: string, user: Issued | undefined, url: string, args: readonly string[]): Promise<Curled> {
   const headFile = join(dirname(ca), `head-${calls++}`);
-  const own = ["-sS", "-m", "30", "--cacert", ca, "-D", headFile, "-w", "%{stderr}\nstatus=%{http_code}\n"];
-  if (user) own.push("--cert", user.cert, "--key", user.key);
+  const own = [
+    "-sS",
+    "-m",
+    "30",
+    ...(user ? identify(ca, user) : ["--cacert", ca]),
+    "-D",
+    headFile,
+    "-w",
+    "%{stderr}\nstatus=%{http_code}\n",
+  ];
   return new Promise((resolve) => {
-    const settle = (error: ExecFileException | null, stdout: Buffer, stderr: Buffer): void => {
+    const settle = (error: ExecException | null, stdout: Buffer, stderr: Buffer): void => {
       const head = existsSync(headFile) ? readFileSync(headFile, "utf8") : "";
       rmSync(headFile, { force: true });
       resolve({

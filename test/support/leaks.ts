@@ -20,7 +20,11 @@ export async function expectNoLeaks<T>(place: Place, body: () => Promise<T>): Pr
   const before = descriptors();
   const result = await body();
   let left: string[] = [];
-  const settled = until("everything is given back", () => (left = leftovers(place, mounts, before)).length === 0, SETTLE_MS);
+  const settled = until(
+    "everything is given back",
+    () => (left = leftovers(place, mounts, before)).length === 0,
+    SETTLE_MS,
+  );
   await settled.catch((error: unknown) => {
     throw new Error(`left behind:\n  ${left.join("\n  ")}`, { cause: error });
   });

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { TeleError } from "#errors";
 import type { Jobs, Output, StartRequest, StopRequest } from "#runtime/jobs.ts";
 import { encodeRecord, RECORD_BYTES, STDERR, STDOUT } from "#runtime/output-index.ts";
+import { cursorOf } from "#runtime/store/cursor.ts";
 import { formatTime } from "#runtime/store/time.ts";
 import { LIMIT_NAMES, type EndRecord, type Enforced, type Job, type JobEvent } from "#spec/job.ts";
 import { v7 } from "uuid";
@@ -174,7 +175,7 @@ export function createMemoryJobs(dir: string): MemoryJobs {
     *list({ owner, after, descending }) {
       const all = [...entries.values()].map(({ job }) => job);
       if (descending) all.reverse();
-      const from = after === undefined ? 0 : all.findIndex(({ name }) => name === `jobs/${after}`) + 1;
+      const from = after === undefined ? 0 : all.findIndex((job) => cursorOf(job) === after) + 1;
       for (const job of all.slice(from)) if (owner === undefined || job.owner === owner) yield job;
     },
     async stop(id, request) {

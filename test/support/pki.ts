@@ -56,7 +56,12 @@ export function makePki(dir: string, subject = "/CN=test authority"): Pki {
   openssl(
     ..."req -x509 -new -sha384 -days 2 -extensions v3_ca -config".split(" "),
     at("ca.cnf"),
-    ...["-key", at("ca.key"), "-subj", subject, "-out", at("ca.crt")],
+    "-key",
+    at("ca.key"),
+    "-subj",
+    subject,
+    "-out",
+    at("ca.crt"),
   );
   return {
     ca: at("ca.crt"),
@@ -71,11 +76,9 @@ export function makePki(dir: string, subject = "/CN=test authority"): Pki {
       ];
       writeFileSync(at(`${file}.ext`), `${extensions.join("\n")}\n`);
       openssl("req", "-new", "-config", at("ca.cnf"), "-key", key, "-subj", name, "-out", at(`${file}.csr`));
-      openssl(
-        ..."ca -batch -notext -preserveDN -config".split(" "),
-        ...[at("ca.cnf"), "-keyfile", at("ca.key"), "-cert", at("ca.crt"), "-in", at(`${file}.csr`), "-out", cert],
-        ...["-extfile", at(`${file}.ext`), "-startdate", utcTime(from), "-enddate", utcTime(to)],
-      );
+      const signed = ["-keyfile", at("ca.key"), "-cert", at("ca.crt"), "-in", at(`${file}.csr`), "-out", cert];
+      const bounds = ["-extfile", at(`${file}.ext`), "-startdate", utcTime(from), "-enddate", utcTime(to)];
+      openssl(..."ca -batch -notext -preserveDN -config".split(" "), at("ca.cnf"), ...signed, ...bounds);
       writeFileSync(pem, readFileSync(key, "utf8") + readFileSync(cert, "utf8"));
       const text = openssl("x509", "-in", cert, "-noout", "-fingerprint", "-sha256");
       const fingerprint = (text.split("=")[1] ?? "").trim().replaceAll(":", "").toLowerCase();

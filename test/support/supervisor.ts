@@ -1,5 +1,6 @@
 /** A supervisor of its own for one test: its state directory, its cgroup name, and nothing left behind. */
 import { test } from "bun:test";
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -165,6 +166,7 @@ let warm: Promise<void> | undefined;
 /** What a runtime opens once and keeps (an event loop's own descriptors, libraries) is no leak of ours. */
 export function warmUp(): Promise<void> {
   warm ??= (async () => {
+    execFileSync("true");
     const place = makePlace();
     const bench = await openBench(place);
     await bench.run("true");
