@@ -22,7 +22,7 @@ export function bunNative(): Native {
       const address = mmap(0, length, MMAP.protection, MMAP.flags, -1, 0);
       if (address < 0) throw new Error(`mmap of ${length} bytes failed`);
       // SAFETY: the mapping is never unmapped, so the view cannot outlive it.
-      return { address, bytes: new Uint8Array(ffi.toArrayBuffer(address as Pointer, 0, length)) };
+      return { address, bytes: new Uint8Array(ffi.toArrayBuffer(address, 0, length)) };
     },
     makeExecutable(region: Region) {
       if (mprotect(region.address, region.bytes.length, CODE_PROTECTION) !== 0) throw new Error("mprotect failed");

@@ -118,7 +118,7 @@ export async function openBench(place: Place, options: Partial<SupervisorOptions
 }
 
 /** Ends and forgets every job, so that nothing of them may be left. */
-async function clear({ supervisor }: Bench): Promise<void> {
+export async function clear({ supervisor }: Bench): Promise<void> {
   const ids = [...supervisor.list({})].map(({ name }) => idOf(name));
   await Promise.all(
     ids.map(async (id) => {
