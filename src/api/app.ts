@@ -6,6 +6,7 @@ import { dispatcher, noSuchPath } from "./dispatch.ts";
 import type { ApiParts, Bindings, Parts } from "./env.ts";
 import { createIdempotency } from "./idempotency.ts";
 import { mountsOf, openApiDocument } from "./openapi.ts";
+import { isOurFault } from "./problem.ts";
 import { sendProblem } from "./respond.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { hostRoutes } from "./routes/host.ts";
@@ -34,6 +35,9 @@ export function createApp(given: ApiParts): ApiApp {
     leaveBody(c.env.incoming, c.env.outgoing);
     return sendProblem(c.env.outgoing, noSuchPath(c.req.path));
   });
-  app.onError((error, c) => sendProblem(c.env.outgoing, error));
+  app.onError((error, c) => {
+    if (isOurFault(error)) given.report?.(error);
+    return sendProblem(c.env.outgoing, error);
+  });
   return app;
 }

@@ -49,7 +49,9 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
     const { ground } = supervisor;
     const standard = JobSpecSchema.parse({ command: ["/bin/true"] });
     const limits = effectiveLimits(standard.limits);
+    const { files, port, host, notice } = options;
     const app = createApp({
+      report: (error) => notice?.({ kind: "failure", error }),
       jobs: supervisor,
       audit,
       host: () => ({
@@ -63,7 +65,6 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
         enforced: enforcedOf(ground.cgroups.enforced(limits), standard, limits, ground.facts.nofileHard),
       }),
     });
-    const { files, port, host, notice } = options;
     const listener = await listen({
       app,
       audit,

@@ -14,6 +14,8 @@ export interface ApiParts {
   readonly host: () => HostInfo;
   /** Milliseconds since the epoch. */
   readonly clock?: () => number;
+  /** Told of faults of ours, of which a client hears no more than INTERNAL or a broken stream. */
+  readonly report?: (error: unknown) => void;
 }
 
 /** The same with what the app keeps for itself. */

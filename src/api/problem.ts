@@ -50,6 +50,11 @@ export function problemOf(error: unknown): Problem {
   };
 }
 
+/** Whether the operator should hear of an error: nobody made a mistake but us, or the machine fails. */
+export function isOurFault(error: unknown): boolean {
+  return !(error instanceof TeleError) || error.code === "INTERNAL";
+}
+
 /** A refused request with all its faults. */
 export function invalid(faults: readonly Fault[], hint = "GET /openapi.json tells what is allowed"): TeleError {
   const [first] = faults;

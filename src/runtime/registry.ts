@@ -1,6 +1,6 @@
 /** The open jobs of a daemon: in memory while they run, in the store for good. Births, ends, and who is told of them. */
-import { closeSync } from "node:fs";
 import { TeleError } from "#errors";
+import { call } from "#ffi/call.ts";
 import { callBrief } from "#program/listing.ts";
 import { blame } from "#program/report.ts";
 import type { Program } from "#program/step.ts";
@@ -215,7 +215,7 @@ export function createRegistry({ state, store, pump, reserve, ground }: Registry
         live.set(id, job);
       } catch (error) {
         // Without a slot the pump never had the files.
-        if (slot < 0) for (const fd of [data, index]) closeSync(fd);
+        if (slot < 0) for (const fd of [data, index]) call("close", fd);
         job?.abandon();
         job?.tether.kill();
         if (job) await graves.bury(job.tether, undefined);

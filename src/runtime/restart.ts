@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { SIG } from "#ffi/abi/signal.ts";
 import { call } from "#ffi/call.ts";
 import { TETHER_FD } from "#program/descriptors.ts";
+import { takeFromRuntime } from "./descriptor.ts";
 import { readAtOf, repairOutput } from "./output.ts";
 import { readRecord } from "./output-index.ts";
 import { jobPaths, type JobPaths, type StateDirectory } from "./state-directory.ts";
@@ -33,9 +34,11 @@ export function takeOver(record: JobRecord, paths: JobPaths): Found | undefined 
     return undefined;
   }
   const { size, records } = repairOutput({ dataPath: paths.data, indexPath: paths.index });
-  const data = openSync(paths.data, "r+");
-  const index = openSync(paths.index, "r+");
-  const lastNs = readRecord(readAtOf(index), records - 1)?.timeNs ?? 0n;
+  const indexFile = openSync(paths.index, "r+");
+  // A job that has written nothing yet has no last record.
+  const lastNs = records > 0 ? (readRecord(readAtOf(indexFile), records - 1)?.timeNs ?? 0n) : 0n;
+  const data = takeFromRuntime(openSync(paths.data, "r+"));
+  const index = takeFromRuntime(indexFile);
   return { tether, descriptors, data, index, size, records, lastNs };
 }
 

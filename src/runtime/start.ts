@@ -13,6 +13,7 @@ import { type Ceiling, ceilingFaults, underCeiling } from "#spec/ceiling.ts";
 import { type Enforced, LIMIT_NAMES } from "#spec/job.ts";
 import { effectiveLimits, type Limits } from "#spec/limits.ts";
 import type { JobSpec } from "#spec/schema.ts";
+import { takeFromRuntime } from "./descriptor.ts";
 import type { LaunchRequest } from "./launch.ts";
 import { type JobPaths, makeJobFiles, removeJobDirectory } from "./state-directory.ts";
 
@@ -33,7 +34,7 @@ export interface Prepared {
   readonly enforced: Enforced;
   readonly cgroup: JobCgroup;
   readonly request: LaunchRequest;
-  /** Descriptors of the output files, for the pump. */
+  /** Descriptors of the output files, for the pump: closed with close(2), not by the runtime. */
   readonly data: number;
   readonly index: number;
   /** Closes what only the launch needed. */
@@ -116,8 +117,8 @@ export async function prepare(ground: Ground, id: string, paths: JobPaths, spec:
         cgroup: directory === undefined ? tasks : [directory, ...tasks],
         ...(cgroups.tethers !== undefined && { tetherCgroup: cgroups.tethers }),
       },
-      data: files.data,
-      index: files.index,
+      data: takeFromRuntime(files.data),
+      index: takeFromRuntime(files.index),
       launched() {
         closeSync(files.exit);
         cgroup.closeDescriptors();

@@ -178,10 +178,20 @@ describe("frames", () => {
 
   test("keep stdout and stderr apart", async () => {
     serve((from) => frames(pieces, from));
-    const child = await run("watch", "a");
+    const child = await run("watch", "--tail", "9", "a");
     expect(child).toMatchObject({ status: 0, stderr: "oops\n" });
     expect(child.stdout.startsWith("one\ntwo\n")).toBe(true);
     expect(server.seen[0]?.headers["accept"]).toBe("application/x-ndjson");
+  });
+
+  test("are not needed to keep stdout and stderr apart: two sinks are two requests of bytes", async () => {
+    server.handler = (seen, response) => {
+      open(response, "application/octet-stream");
+      response.end(new URL(seen.url, "https://h").searchParams.get("stream") === "stderr" ? "oops\n" : "one\ntwo\n");
+      return true;
+    };
+    expect(await run("watch", "a")).toMatchObject({ status: 0, stdout: "one\ntwo\n", stderr: "oops\n" });
+    expect(server.seen.map((seen) => seen.headers["accept"])).toEqual(Array(2).fill("application/octet-stream"));
   });
 
   test("are printed as they came with --json", async () => {

@@ -8,7 +8,7 @@ import { jobParents } from "#host/cgroup/facts.ts";
 import { openStateDirectory, stateDirectory } from "#runtime/state-directory.ts";
 import { openStore, type Store } from "#runtime/store/store.ts";
 import { wholeIndex } from "#test/support/index-check.ts";
-import { jobCgroups, type Place, tethersOf } from "#test/support/leaks.ts";
+import { cgroupsOf, jobCgroups, type Place, tethersOf } from "#test/support/leaks.ts";
 import { type Mortal, mortals } from "#test/support/mortal.ts";
 import { type Bench, openBench, refusal, supervised, waitForText } from "#test/support/supervisor.ts";
 import { until } from "#test/support/until.ts";
@@ -73,6 +73,14 @@ mortals("twenty daemons are killed during one stream, and the twenty-first tells
   const text = bench.text("stream");
   expect(text === numbers(text.trimEnd().split("\n").length)).toBe(true);
   expectWholeIndex(bench, "stream");
+});
+
+mortals("jobs that have written nothing yet are taken over too", async (bed) => {
+  const daemon = await bed.daemon();
+  await daemon.sh("until [ -e /tmp/go ]; do sleep 0.02; done & sleep 1000", "silent");
+  await daemon.kill();
+  const bench = await bed.next();
+  expect(bench.supervisor.get("silent")).toMatchObject({ phase: "OPEN", usage: { outputBytes: 0 } });
 });
 
 mortals("jobs that end while no daemon runs are told of truly, with what was left in their pipes", async (bed) => {
@@ -208,9 +216,10 @@ mortals("state of a newer version is refused and left as it is", async (bed) => 
   version((now) => now + 1);
   const before = readFileSync(path);
   const error = (await bed.daemon().catch((fault: unknown) => fault)) as { code: string; detail: string };
-  expect(error.code).toBe("FAILED_PRECONDITION");
-  expect(error.detail).toMatch(/newer/);
-  expect(readFileSync(path).equals(before)).toBe(true);
-  expect(jobCgroups(bed.place.cgroupName)).toEqual([]);
+  const after = readFileSync(path);
   version((now) => now - 1);
+  expect(error.code).toBe("FAILED_PRECONDITION");
+  expect(error.detail).toMatch(/is of version \d+, and this tele knows versions up to \d+/);
+  expect(after.equals(before)).toBe(true);
+  expect(cgroupsOf(bed.place.cgroupName)).toEqual([]);
 });

@@ -5,6 +5,7 @@ import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { decodeRecord } from "#program/report.ts";
+import type { SupervisorOptions } from "#runtime/supervisor.ts";
 import type { Job } from "#spec/job.ts";
 import type { JobSpecInput } from "#spec/schema.ts";
 import { expectNoLeaks, type Place } from "./leaks.ts";
@@ -41,7 +42,7 @@ export interface Deathbed {
   /** Starts one and does not wait: the function kills it. */
   stillborn(options?: object): () => Promise<void>;
   /** The next daemon, in this process. */
-  next(): Promise<Bench>;
+  next(options?: Partial<SupervisorOptions>): Promise<Bench>;
   /** Waits until a job's tether has written its exit record. */
   recorded(id: string): Promise<void>;
   /** Bytes of a job's output that are in its file. */
@@ -100,7 +101,9 @@ function run(place: Place, options: object): { mortal: Promise<Mortal>; kill: ()
       await gone;
     },
   };
-  return { mortal: ready.promise.then(() => mortal), kill };
+  const living = ready.promise.then(() => mortal);
+  living.catch(() => undefined);
+  return { mortal: living, kill };
 }
 
 /** A test in which daemons die, after which nothing of them or of their jobs is left. */
@@ -123,9 +126,9 @@ export function mortals(what: string, body: (bed: Deathbed) => Promise<void>): v
         place,
         daemon: (options = {}) => begin(options).mortal,
         stillborn: (options = {}) => begin(options).kill,
-        async next() {
+        async next(options = {}) {
           await bench?.close();
-          bench = await openBench(place);
+          bench = await openBench(place, options);
           return bench;
         },
         async recorded(id) {

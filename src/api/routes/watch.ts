@@ -5,7 +5,7 @@ import type { Job } from "#spec/job.ts";
 import type { Output } from "#runtime/jobs.ts";
 import { noSuchJob } from "../dispatch.ts";
 import type { Ctx, Parts } from "../env.ts";
-import { PROBLEM_TYPE, problemOf } from "../problem.ts";
+import { isOurFault, PROBLEM_TYPE, problemOf } from "../problem.ts";
 import { breakOff, RESPONSE_ALREADY_SENT, send } from "../respond.ts";
 import { route } from "../route.ts";
 import { FrameSchema } from "../schemas.ts";
@@ -58,6 +58,7 @@ const watch = route({
     } catch (error) {
       // With half an answer out, a broken stream is the one thing left to say.
       if (!c.env.outgoing.headersSent) throw error;
+      if (isOurFault(error)) parts.report?.(error);
       breakOff(c.env.outgoing);
     } finally {
       reader.close();

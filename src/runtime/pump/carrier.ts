@@ -2,7 +2,7 @@
 import { ERRNO, errnoName } from "#ffi/abi/errno.ts";
 import { call } from "#ffi/call.ts";
 import type { Region } from "#ffi/native.ts";
-import { decodeMessage, MESSAGE } from "#program/report.ts";
+import { decodeMessage, type Message, MESSAGE } from "#program/report.ts";
 import { encodeRecord, type OutputStream, RECORD_BYTES, STDERR, STDOUT } from "../output-index.ts";
 import type { Carry, PumpEvent } from "./protocol.ts";
 
@@ -155,11 +155,17 @@ export function carry(job: Carry, { buffer, small, tell, grown, drop }: Surround
     tell({ kind: "ended", slot: job.slot, recorded });
   }
 
+  /** Reads a message of the tether: "none" when there is none yet, undefined when there will be no more. */
+  function hear(): Message | "none" | undefined {
+    const answer = call("read", open.report, small.address, MESSAGE.size);
+    if (answer === -ERRNO.EAGAIN || answer === -ERRNO.EINTR) return "none";
+    return answer === MESSAGE.size ? decodeMessage(small.bytes) : undefined;
+  }
+
   /** One message of the tether; true when it was the last. */
   function report(): boolean {
-    const answer = call("read", open.report, small.address, MESSAGE.size);
-    if (answer === -ERRNO.EAGAIN || answer === -ERRNO.EINTR) return false;
-    const message = answer === MESSAGE.size ? decodeMessage(small.bytes) : undefined;
+    const message = hear();
+    if (message === "none") return false;
     if (message?.kind === "started") tell({ kind: "started", slot: job.slot });
     else if (message?.kind === "failed")
       tell({ kind: "failed", slot: job.slot, step: message.step, errno: message.errno });
@@ -180,7 +186,13 @@ export function carry(job: Carry, { buffer, small, tell, grown, drop }: Surround
       move(source);
       return false;
     },
-    finish: () => end(false),
+    finish() {
+      // What the tether said while nobody listened comes first: that a step failed, above all.
+      for (let message = open.report < 0 ? undefined : hear(); typeof message === "object"; message = hear())
+        if (message.kind === "failed")
+          tell({ kind: "failed", slot: job.slot, step: message.step, errno: message.errno });
+      end(false);
+    },
     letGo: closeAll,
   };
 }
