@@ -7,17 +7,17 @@ import type { Program } from "#program/step.ts";
 import type { JobEvent } from "#spec/job.ts";
 import { effectiveLimits } from "#spec/limits.ts";
 import { conclude, startExitCode, type StopReason } from "./lifecycle.ts";
+import { cradle, type Failure } from "./cradle.ts";
 import { finalUsage, messageOf, readExit } from "./ending.ts";
 import { type Keeper, liveJob, type LiveJob } from "./live-job.ts";
 import { createOutput, repairOutput } from "./output.ts";
-import type { Pump, PumpListener } from "./pump/pump.ts";
+import type { Pump } from "./pump/pump.ts";
 import { isStorageFault, type Reserve } from "./reserve.ts";
 import type { Found } from "./restart.ts";
-import { type Ground, type Prepared, programOf, refusal } from "./start.ts";
+import { type Ground, type Prepared, programOf } from "./start.ts";
 import { jobPaths, type StateDirectory } from "./state-directory.ts";
 import type { Store } from "./store/store.ts";
 import { type JobPatch, type JobRecord, toJob } from "./store/record.ts";
-import { tether as wrapTether } from "./tether.ts";
 import { undertaker } from "./undertaker.ts";
 
 /** How long to wait before trying again to keep a change that the full disk refused. */
@@ -46,12 +46,6 @@ export interface Registry {
   subscribe(listener: (event: JobEvent) => void): () => void;
   /** Lets go of every job; they go on. */
   close(): Promise<void>;
-}
-
-/** A step that failed; errno 0 where the tether died without a word. */
-interface Failure {
-  readonly step: number;
-  readonly errno: number;
 }
 
 /** An empty registry over an open store and a running pump. */
@@ -161,61 +155,32 @@ export function createRegistry({ state, store, pump, reserve, ground }: Registry
     },
     async birth(id, owner, spec, prepared) {
       const { request, cgroup, enforced, limits, data, index } = prepared;
-      const paths = jobPaths(state, id);
       const now = nowNs();
-      const output = createOutput({ dataPath: paths.data, indexPath: paths.index, size: 0, records: 0, ended: false });
-      const launched = Promise.withResolvers<LiveJob>();
-      const first = Promise.withResolvers<Failure | undefined>();
-      const gone = Promise.withResolvers<void>();
-      let job: LiveJob | undefined;
-      let slot = -1;
-      let spoken = false;
-      const heard: PumpListener = (event) => {
-        if (event.kind === "refused") launched.reject(refusal(event.call, event.errno, `jobs/${id}`));
-        else if (event.kind === "launched") {
-          const held = wrapTether(event.pid, event.pidfd);
-          const record: JobRecord = {
-            id,
-            owner,
-            spec,
-            state: "RUNNING",
-            reason: "RUNNING",
-            createNs: now,
-            startNs: now,
-            enforced,
-            tether: held.record,
-          };
-          job = liveJob({
-            record,
-            paths,
-            cgroup,
-            tether: held,
-            output,
-            slot: () => slot,
-            keeper,
-            fresh: true,
-            born(failure) {
-              spoken = true;
-              first.resolve(failure);
-            },
-          });
-          launched.resolve(job);
-        } else if (event.kind === "ended") {
-          // A tether that vanishes before its first word is a failed start too.
-          if (!spoken) job?.abandon();
-          job?.heard(event);
-          first.resolve({ step: 0, errno: 0 });
-          gone.resolve();
-        } else job?.heard(event);
+      const record: JobRecord = {
+        id,
+        owner,
+        spec,
+        state: "RUNNING",
+        reason: "RUNNING",
+        createNs: now,
+        startNs: now,
+        enforced,
       };
+      const child = cradle(record, jobPaths(state, id), cgroup, keeper);
+      let job: LiveJob | undefined;
+      let slot: number | undefined;
       try {
-        slot = pump.launch({ request, data, index, size: 0, records: 0, lastNs: 0n, limit: limits.output }, heard);
-        job = await launched.promise;
+        slot = pump.launch(
+          { request, data, index, size: 0, records: 0, lastNs: 0n, limit: limits.output },
+          child.heard,
+        );
+        child.slot = slot;
+        job = await child.launched;
         store.insert(job.record());
         live.set(id, job);
       } catch (error) {
         // Without a slot the pump never had the files.
-        if (slot < 0) for (const fd of [data, index]) call("close", fd);
+        if (slot === undefined) for (const fd of [data, index]) call("close", fd);
         job?.abandon();
         job?.tether.kill();
         if (job) await graves.bury(job.tether, undefined);
@@ -224,10 +189,10 @@ export function createRegistry({ state, store, pump, reserve, ground }: Registry
         throw error;
       }
       prepared.launched();
-      const [failure] = await Promise.all([first.promise, store.durable()]);
+      const [failure] = await Promise.all([child.word, store.durable()]);
       if (failure) {
         // Released before it holds, a tether would forget that and have to be killed.
-        await gone.promise;
+        await child.gone;
         throw await failedStart(job, prepared.program, failure);
       }
       job.arm();

@@ -18,29 +18,30 @@ type Client = (...words: string[]) => Promise<Ran>;
 
 /** A test with a place for daemons; whatever they leave is cleared by one more, and must then be gone. */
 function daemonTest(what: string, body: (ground: Ground, client: (served: Served) => Client) => Promise<void>): void {
-  test(
-    what,
-    async () => {
-      need("root", "cgroup");
-      await warmUp();
-      const ground = await makeGround();
-      try {
-        await expectNoLeaks(ground, async () => {
-          try {
-            await body(ground, ({ port }) => (...words) => tele(["--host", `127.0.0.1:${port}`, ...words], ground.env));
-          } finally {
-            await ground.end();
-            const bench = await openBench(ground);
-            await clear(bench);
-            await bench.close();
-          }
-        });
-      } finally {
-        ground.remove();
-      }
-    },
-    120_000,
-  );
+  test(what, async () => {
+    need("root", "cgroup");
+    await warmUp();
+    const ground = await makeGround();
+    try {
+      await expectNoLeaks(ground, async () => {
+        try {
+          await body(
+            ground,
+            ({ port }) =>
+              (...words) =>
+                tele(["--host", `127.0.0.1:${port}`, ...words], ground.env),
+          );
+        } finally {
+          await ground.end();
+          const bench = await openBench(ground);
+          await clear(bench);
+          await bench.close();
+        }
+      });
+    } finally {
+      ground.remove();
+    }
+  }, 120_000);
 }
 
 /** The answer of a command that must succeed. */
@@ -50,7 +51,8 @@ async function ok(ran: Promise<Ran>): Promise<string> {
   return stdout;
 }
 
-const status = async (client: Client, name: string): Promise<Job> => JSON.parse(await ok(client("status", "--json", name)));
+const status = async (client: Client, name: string): Promise<Job> =>
+  JSON.parse(await ok(client("status", "--json", name)));
 
 daemonTest("the main job: start, watch, status, ps, stop, rm", async (ground, client) => {
   const served = await ground.serve();
@@ -70,36 +72,39 @@ daemonTest("the main job: start, watch, status, ps, stop, rm", async (ground, cl
   expect((await run("status", long)).status).not.toBe(0);
 });
 
-daemonTest("killed in the middle of a stream, the next daemon tells all of it, and how it ended", async (ground, client) => {
-  const first = await ground.serve();
-  const script = "seq 1 300000; trap 'seq 300001 600000; exit 7' USR1; while :; do sleep 0.02; done";
-  const name = (await ok(client(first)("start", "--", "/bin/sh", "-c", script))).trim();
-  const id = name.slice(5);
-  // Somebody watches when it happens; their connection ends, and they can tell that the stream was not over.
-  const [program, ...before] = TELE;
-  const watcher = spawn(program, [...before, "--host", `127.0.0.1:${first.port}`, "watch", name], {
-    env: { PATH: process.env["PATH"] ?? "", ...ground.env },
-    stdio: ["ignore", "pipe", "ignore"],
-  });
-  let seen = 0;
-  watcher.stdout.on("data", (chunk: Buffer) => (seen += chunk.length));
-  const left = new Promise<number | null>((resolve) => watcher.on("close", resolve));
-  await until("the watcher sees something", () => seen > 0);
-  expect(await first.end("SIGKILL")).toEqual({ status: null, signal: "SIGKILL" });
+daemonTest(
+  "killed in the middle of a stream, the next daemon tells all of it, and how it ended",
+  async (ground, client) => {
+    const first = await ground.serve();
+    const script = "seq 1 300000; trap 'seq 300001 600000; exit 7' USR1; while :; do sleep 0.02; done";
+    const name = (await ok(client(first)("start", "--", "/bin/sh", "-c", script))).trim();
+    const id = name.slice(5);
+    // Somebody watches when it happens; their connection ends, and they can tell that the stream was not over.
+    const [program, ...before] = TELE;
+    const watcher = spawn(program, [...before, "--host", `127.0.0.1:${first.port}`, "watch", name], {
+      env: { PATH: process.env["PATH"] ?? "", ...ground.env },
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    let seen = 0;
+    watcher.stdout.on("data", (chunk: Buffer) => (seen += chunk.length));
+    const left = new Promise<number | null>((resolve) => watcher.on("close", resolve));
+    await until("the watcher sees something", () => seen > 0);
+    expect(await first.end("SIGKILL")).toEqual({ status: null, signal: "SIGKILL" });
 
-  const second = await ground.serve(first.port);
-  const run = client(second);
-  expect((await status(run, name)).phase).toBe("OPEN");
-  await until("it is in its loop", async () => {
-    await run("kill", "--signal", "USR1", name).catch(() => undefined);
-    return (await status(run, name)).phase === "CLOSED";
-  });
-  expect(await status(run, name)).toMatchObject({ state: "FAILED", reason: "EXITED", end: { exitCode: 7 } });
-  const numbers = Array.from({ length: 600_000 }, (_, index) => `${index + 1}\n`).join("");
-  expect((await run("watch", id)).stdout === numbers).toBe(true);
-  watcher.kill("SIGKILL");
-  await left;
-});
+    const second = await ground.serve(first.port);
+    const run = client(second);
+    expect((await status(run, name)).phase).toBe("OPEN");
+    await until("it is in its loop", async () => {
+      await run("kill", "--signal", "USR1", name).catch(() => undefined);
+      return (await status(run, name)).phase === "CLOSED";
+    });
+    expect(await status(run, name)).toMatchObject({ state: "FAILED", reason: "EXITED", end: { exitCode: 7 } });
+    const numbers = Array.from({ length: 600_000 }, (_, index) => `${index + 1}\n`).join("");
+    expect((await run("watch", id)).stdout === numbers).toBe(true);
+    watcher.kill("SIGKILL");
+    await left;
+  },
+);
 
 daemonTest("TERM ends the daemon with status 0 and leaves its jobs running", async (ground, client) => {
   const first = await ground.serve();

@@ -54,7 +54,9 @@ mortals("why a job is being stopped is not forgotten, nor its limit of output", 
   const daemon = await bed.daemon();
   const limits = { output: 50_000 };
   await daemon.sh("trap '' TERM; while :; do echo 0123456789; done", "over", { limits });
-  await daemon.sh("trap 'go=1' USR1; echo ready; until [ $go ]; do sleep 0.02; done; seq 1 100000", "under", { limits });
+  await daemon.sh("trap 'go=1' USR1; echo ready; until [ $go ]; do sleep 0.02; done; seq 1 100000", "under", {
+    limits,
+  });
   await until("it is stopped", async () => (await daemon.get("over"))?.reason === "STOPPING");
   await until("the other is ready", () => bed.size("under") > 0);
   await daemon.kill();
@@ -99,34 +101,34 @@ async function caught(stateDirectory: string, answered: () => boolean): Promise<
 }
 
 for (const when of ["before", "while"] as const)
-mortals(`a start that fails ${when} the next daemon begins is a failed start, with its step`, async (bed) => {
-  // So many mounts that the tether can be caught making them.
-  const options = { hide: Array.from({ length: 2_000 }, () => "/srv") };
-  const daemon = await bed.daemon(options);
-  let [id, tether] = ["", undefined as number | undefined];
-  for (let attempt = 0; tether === undefined && attempt < 20; attempt++) {
-    id = `nowhere-${attempt}`;
-    let answered = false;
-    const answer = daemon.start({ command: ["/nowhere/at-all"] }, id).catch(() => undefined);
-    const done = answer.then(() => (answered = true));
-    tether = await caught(bed.place.stateDirectory, () => answered);
-    if (tether === undefined) await done;
-  }
-  if (tether === undefined) throw new Error("no tether was slow enough");
-  const pid = tether;
-  const database = new DatabaseSync(join(bed.place.stateDirectory, "state.db"), { readOnly: true });
-  await until("it is on record", () => database.prepare("SELECT 1 FROM jobs WHERE tether_pid = ?").get(pid));
-  database.close();
-  await daemon.kill();
-  process.kill(pid, "SIGCONT");
-  if (when === "before") await bed.recorded(id);
-  const bench = await bed.next(options);
-  expect(await bench.ended(id)).toMatchObject({
-    state: "FAILED",
-    reason: "START_FAILED",
-    end: { reason: "START_FAILED", exitCode: 127, step: "workload.exec", errno: "ENOENT" },
+  mortals(`a start that fails ${when} the next daemon begins is a failed start, with its step`, async (bed) => {
+    // So many mounts that the tether can be caught making them.
+    const options = { hide: Array.from({ length: 2_000 }, () => "/srv") };
+    const daemon = await bed.daemon(options);
+    let [id, tether] = ["", undefined as number | undefined];
+    for (let attempt = 0; tether === undefined && attempt < 20; attempt++) {
+      id = `nowhere-${attempt}`;
+      let answered = false;
+      const answer = daemon.start({ command: ["/nowhere/at-all"] }, id).catch(() => undefined);
+      const done = answer.then(() => (answered = true));
+      tether = await caught(bed.place.stateDirectory, () => answered);
+      if (tether === undefined) await done;
+    }
+    if (tether === undefined) throw new Error("no tether was slow enough");
+    const pid = tether;
+    const database = new DatabaseSync(join(bed.place.stateDirectory, "state.db"), { readOnly: true });
+    await until("it is on record", () => database.prepare("SELECT 1 FROM jobs WHERE tether_pid = ?").get(pid));
+    database.close();
+    await daemon.kill();
+    process.kill(pid, "SIGCONT");
+    if (when === "before") await bed.recorded(id);
+    const bench = await bed.next(options);
+    expect(await bench.ended(id)).toMatchObject({
+      state: "FAILED",
+      reason: "START_FAILED",
+      end: { reason: "START_FAILED", exitCode: 127, step: "workload.exec", errno: "ENOENT" },
+    });
   });
-});
 
 mortals("daemons killed in the middle of many starts leave whole jobs or none", async (bed) => {
   for (let round = 0; round < 6; round++) {
@@ -139,7 +141,10 @@ mortals("daemons killed in the middle of many starts leave whole jobs or none", 
     const jobs = [...bench.supervisor.list({})];
     for (const job of jobs) expect(["RUNNING", "LOST", "START_FAILED"]).toContain(job.reason);
     const running = jobs.filter(({ phase }) => phase === "OPEN");
-    await until("each tether is that of an open job", () => tethersOf(bed.place.stateDirectory).length === running.length);
+    await until(
+      "each tether is that of an open job",
+      () => tethersOf(bed.place.stateDirectory).length === running.length,
+    );
     for (const job of running) {
       const id = job.name.slice(5);
       await until(`${id} has written`, () => bench.text(id).length > 0);

@@ -47,7 +47,8 @@ mortals("a stream that is written while the daemon is killed arrives whole, once
 
 mortals("twenty daemons are killed during one stream, and the twenty-first tells of it without a gap", async (bed) => {
   const first = await bed.daemon();
-  const lines = "$SIG{USR1} = sub { exit 7 }; for ($n = 1;; $n++) { syswrite(STDOUT, qq($n\\n)) == length($n) + 1 or die }";
+  const lines =
+    "$SIG{USR1} = sub { exit 7 }; for ($n = 1;; $n++) { syswrite(STDOUT, qq($n\\n)) == length($n) + 1 or die }";
   await first.start({ command: ["/usr/bin/perl", "-e", lines], limits: { cpus: 0.5 } }, "stream");
   let daemon: Mortal | undefined = first;
   for (let round = 0; round < 20; round++) {
@@ -114,38 +115,41 @@ mortals("jobs that end while no daemon runs are told of truly, with what was lef
   for (const id of jobs.keys()) expectWholeIndex(bench, id);
 });
 
-mortals("what cannot be known is LOST: a tether killed meanwhile, another boot, a pid that is another's", async (bed) => {
-  const daemon = await bed.daemon();
-  for (const id of ["killed", "rebooted", "taken"]) {
-    await daemon.sh(`echo ${id}; sleep 1000`, id);
-    await until(`${id} has written`, () => bed.size(id) > 0);
-  }
-  await daemon.kill();
-  for (const pid of tethersOf(bed.place.stateDirectory)) process.kill(pid, "SIGKILL");
-  await until("they are gone", () => tethersOf(bed.place.stateDirectory).length === 0);
-  const stranger = spawn("sleep", ["1000"]);
-  const left = new Promise((resolve) => stranger.on("exit", (_, signal) => resolve(signal)));
-  try {
-    await tamper(bed.place, (store) => {
-      const tether = (id: string) => store.get(id)?.tether ?? { pid: 0, startTicks: 0, bootId: "" };
-      const elsewhere = "00000000-0000-4000-8000-000000000000";
-      store.update("rebooted", { tether: { ...tether("rebooted"), pid: stranger.pid ?? 0, bootId: elsewhere } });
-      store.update("taken", { tether: { ...tether("taken"), pid: stranger.pid ?? 0 } });
-    });
-    const bench = await bed.next();
+mortals(
+  "what cannot be known is LOST: a tether killed meanwhile, another boot, a pid that is another's",
+  async (bed) => {
+    const daemon = await bed.daemon();
     for (const id of ["killed", "rebooted", "taken"]) {
-      const job = bench.supervisor.get(id);
-      expect(job).toMatchObject({ state: "FAILED", phase: "CLOSED", reason: "LOST" });
-      expect(job?.end?.message).toContain("no exit record");
-      expect([job?.end?.exitCode, job?.end?.signal]).toEqual([undefined, undefined]);
-      expect([bench.text(id), job?.end?.usage.outputBytes]).toEqual([`${id}\n`, id.length + 1]);
+      await daemon.sh(`echo ${id}; sleep 1000`, id);
+      await until(`${id} has written`, () => bed.size(id) > 0);
     }
-    expect([stranger.exitCode, stranger.signalCode]).toEqual([null, null]);
-  } finally {
-    stranger.kill("SIGKILL");
-    await left;
-  }
-});
+    await daemon.kill();
+    for (const pid of tethersOf(bed.place.stateDirectory)) process.kill(pid, "SIGKILL");
+    await until("they are gone", () => tethersOf(bed.place.stateDirectory).length === 0);
+    const stranger = spawn("sleep", ["1000"]);
+    const left = new Promise((resolve) => stranger.on("exit", (_, signal) => resolve(signal)));
+    try {
+      await tamper(bed.place, (store) => {
+        const tether = (id: string) => store.get(id)?.tether ?? { pid: 0, startTicks: 0, bootId: "" };
+        const elsewhere = "00000000-0000-4000-8000-000000000000";
+        store.update("rebooted", { tether: { ...tether("rebooted"), pid: stranger.pid ?? 0, bootId: elsewhere } });
+        store.update("taken", { tether: { ...tether("taken"), pid: stranger.pid ?? 0 } });
+      });
+      const bench = await bed.next();
+      for (const id of ["killed", "rebooted", "taken"]) {
+        const job = bench.supervisor.get(id);
+        expect(job).toMatchObject({ state: "FAILED", phase: "CLOSED", reason: "LOST" });
+        expect(job?.end?.message).toContain("no exit record");
+        expect([job?.end?.exitCode, job?.end?.signal]).toEqual([undefined, undefined]);
+        expect([bench.text(id), job?.end?.usage.outputBytes]).toEqual([`${id}\n`, id.length + 1]);
+      }
+      expect([stranger.exitCode, stranger.signalCode]).toEqual([null, null]);
+    } finally {
+      stranger.kill("SIGKILL");
+      await left;
+    }
+  },
+);
 
 mortals("tethers of no open job are killed, and directories and cgroups of unknown jobs removed", async (bed) => {
   const daemon = await bed.daemon();
@@ -155,7 +159,11 @@ mortals("tethers of no open job are killed, and directories and cgroups of unkno
   await tamper(bed.place, (store) => {
     store.remove("forgotten");
     // As a daemon leaves it that dies between the record of the end and the release of the tether.
-    store.update("closed", { state: "COMPLETED", reason: "EXITED", end: { reason: "EXITED", exitCode: 0, usage: { wallUs: 1, outputBytes: 5 } } });
+    store.update("closed", {
+      state: "COMPLETED",
+      reason: "EXITED",
+      end: { reason: "EXITED", exitCode: 0, usage: { wallUs: 1, outputBytes: 5 } },
+    });
   });
   mkdirSync(join(bed.place.stateDirectory, "jobs", "unknown"));
   writeFileSync(join(bed.place.stateDirectory, "jobs", "unknown", "data"), "left");

@@ -129,12 +129,8 @@ supervised("a stop that meets the end leaves one truth: record, reason and memor
     const id = `race-${round}`;
     await bench.start({ command: ["/bin/true"] }, id);
     // On each turn of the event loop once more, until the end is there: one of them falls between end and record.
-    let over = false;
-    const ended = bench.ended(id).then((job) => {
-      over = true;
-      return job;
-    });
-    for (let ask = 0; !over && ask < 100_000; ask++) {
+    const ended = bench.ended(id);
+    for (let ask = 0; supervisor.peek(id)?.phase === "OPEN" && ask < 100_000; ask++) {
       if (ask >= round % 4) await supervisor.stop(id, { by: "racer" });
       await new Promise((resolve) => setImmediate(resolve));
     }

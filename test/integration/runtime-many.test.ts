@@ -2,7 +2,7 @@
 import { expect } from "bun:test";
 import { readdirSync } from "node:fs";
 import { descriptors, jobCgroups, tethersOf } from "#test/support/leaks.ts";
-import { type Bench, idOf, supervised } from "#test/support/supervisor.ts";
+import { type Bench, idOf, refusal, supervised } from "#test/support/supervisor.ts";
 import { until } from "#test/support/until.ts";
 
 /** What this process and this machine hold for the bench, once everything that is leaving has left. */
@@ -29,8 +29,8 @@ async function launches(bench: Bench, count: number, width: number, failing: boo
       const bad = failing && n % 2 === 1;
       const commands = [["/bin/echo", id], ["/nowhere"]] as const;
       const spec = { command: [...commands[Number(bad)]!], ...(bad && n % 4 === 3 && { workdir: "/nowhere" }) };
-      const started = await bench.start(spec, id).catch((error: { code?: string }) => error.code ?? "");
-      expect(typeof started === "string" ? started : "started").toBe(bad ? "START_FAILED" : "started");
+      if (bad) expect((await refusal(bench.start(spec, id))).code).toBe("START_FAILED");
+      else await bench.start(spec, id);
       const job = await bench.ended(id);
       expect([job.reason, bench.text(id)]).toEqual(bad ? ["START_FAILED", ""] : ["EXITED", `${id}\n`]);
       await bench.supervisor.remove(idOf(job));

@@ -63,9 +63,9 @@ export async function makeGround(): Promise<Ground> {
     cgroupName,
     env: { TELE_CONFIG_DIR: configDir },
     words,
-    async serve(port) {
+    async serve(asked) {
       const [program, ...before] = TELE;
-      const child = spawn(program, [...before, ...words(port)], {
+      const child = spawn(program, [...before, ...words(asked)], {
         env: { PATH: process.env["PATH"] ?? "" },
         stdio: ["ignore", "ignore", "pipe"],
       });
@@ -76,15 +76,16 @@ export async function makeGround(): Promise<Ground> {
       );
       let over = false;
       void ended.then(() => (over = true));
+      const port = await until("it serves", () => {
+        if (over) throw new Error(`the daemon ended: ${said}`);
+        return /serving https:\/\/\S+:(\d+),/.exec(said)?.[1];
+      }).catch((error: unknown) => {
+        child.kill("SIGKILL");
+        throw error;
+      });
       const served: Served = {
         pid: child.pid ?? -1,
-        port: await until("it serves", () => {
-          if (over) throw new Error(`the daemon ended: ${said}`);
-          return Number(/serving https:\/\/\S+:(\d+),/.exec(said)?.[1] ?? 0);
-        }).catch((error: unknown) => {
-          child.kill("SIGKILL");
-          throw error;
-        }),
+        port: Number(port),
         said: () => said,
         async end(signal) {
           child.kill(signal);
