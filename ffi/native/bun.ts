@@ -33,5 +33,6 @@ export function bunNative(): Native {
       const call = ffi.CFunction({ ptr: address as Pointer, args, returns: answer });
       return (...values) => Number(call(...values));
     },
+    collectGarbage: () => Bun.gc(true),
   };
 }

@@ -30,5 +30,7 @@ export function koffiNative(): Native {
       // SAFETY: the caller vouches that code for this many integer arguments is at the address.
       return (...values) => Number(koffi.call(address, type, ...values));
     },
+    // There under `node --expose-gc` alone.
+    collectGarbage: () => globalThis.gc?.(),
   };
 }

@@ -18,6 +18,8 @@ export interface Native {
   makeExecutable(region: Region): void;
   /** The function at an address, taking `arity` 64-bit integers and returning one. */
   functionAt(address: number, arity: number): NativeFunction;
+  /** Collects garbage and gives memory back to the system, where the runtime lets itself be asked. Takes milliseconds. */
+  collectGarbage(): void;
 }
 
 /** PROT_READ|PROT_WRITE and MAP_PRIVATE|MAP_ANONYMOUS (mmap(2)); the same numbers on x86_64 and aarch64. */

@@ -4,10 +4,12 @@ import { resolve } from "node:path";
 import { v7 as uuid } from "uuid";
 import { TeleError } from "#errors";
 import { signalNumber } from "#ffi/abi/signal.ts";
+import { native } from "#ffi/native.ts";
 import { jobParents } from "#host/cgroup/facts.ts";
 import { openCgroupHost } from "#host/cgroup/host.ts";
 import { readFacts } from "#host/facts.ts";
 import type { Ceiling } from "#spec/ceiling.ts";
+import { whenIdle } from "./idle.ts";
 import type { Jobs } from "./jobs.ts";
 import type { LiveJob } from "./live-job.ts";
 import { closedOutput } from "./output.ts";
@@ -83,8 +85,11 @@ export async function openSupervisor(options: SupervisorOptions): Promise<Superv
       ceiling: options.ceiling ?? {},
     };
     const parts: RegistryParts = { state, store, pump, reserve, ground };
+    const idle = whenIdle(() => native().collectGarbage());
+    undo.unshift(() => idle.close());
     const registry = createRegistry(parts);
     undo.unshift(() => registry.close());
+    registry.subscribe(({ type }) => type === "job.started" && idle.busy());
     await recover(state, store, registry, ground);
     return { ...jobsOf(parts, registry), ground, close: () => takeApart(undo) };
   } catch (error) {

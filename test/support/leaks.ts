@@ -1,6 +1,7 @@
 /** What must not be left behind: mounts, cgroups of our name, descriptors, tethers and what runs below them, directories of jobs. */
 import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { TETHER_FD } from "#program/descriptors.ts";
 import { until } from "./until.ts";
 
@@ -33,7 +34,7 @@ export async function expectNoLeaks<T>(place: Place, body: () => Promise<T>): Pr
 
 function leftovers(place: Place, mounts: ReadonlySet<string>, before: ReadonlyMap<string, number>): string[] {
   return [
-    ...mountLines().flatMap((line) => (mounts.has(line) ? [] : `mount ${line}`)),
+    ...mountLines().flatMap((line) => (mounts.has(line) || isOthers(line, place) ? [] : `mount ${line}`)),
     ...cgroupsOf(place.cgroupName).map((path) => `cgroup ${path}`),
     ...[...descriptors()].flatMap(([target, count]) => {
       const more = count - (before.get(target) ?? 0);
@@ -42,6 +43,12 @@ function leftovers(place: Place, mounts: ReadonlySet<string>, before: ReadonlyMa
     ...tethersOf(place.stateDirectory).map((pid) => `tether ${pid}`),
     ...jobDirectories(place.stateDirectory).map((id) => `directory of job ${id}`),
   ];
+}
+
+/** Whoever else tests on this machine may mount in temporary folders of their own; a sandbox's mounts lie elsewhere. */
+function isOthers(line: string, { stateDirectory }: Place): boolean {
+  const point = line.split(" ")[4] ?? "";
+  return point.startsWith(`${tmpdir()}/`) && !point.startsWith(`${dirname(stateDirectory)}/`);
 }
 
 /** Mounts of this process's namespace. */
