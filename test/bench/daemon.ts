@@ -74,7 +74,8 @@ export async function startDaemon(): Promise<Daemon> {
   };
   const stop = async (): Promise<void> => {
     const { jobs } = await call<{ jobs: Job[] }>("GET", "/v1/jobs?pageSize=1000&filter=phase%20%3D%20OPEN");
-    await Promise.all(jobs.map((job) => call("POST", `/v1/${job.name}:signal`, { signal: "KILL" })));
+    // A stop, because unlike a signal it is no fault where the job has just ended.
+    await Promise.all(jobs.map((job) => call("POST", `/v1/${job.name}:stop`, { signal: "KILL" })));
     await Promise.all(jobs.map((job) => closed(job.name.slice("jobs/".length))));
     child.kill("SIGTERM");
     await gone;
