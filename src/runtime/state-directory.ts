@@ -1,12 +1,16 @@
 /** Where the daemon keeps what must outlive it, and the lock that lets only one daemon keep it. */
 import { closeSync, mkdirSync, open, readFileSync, rmdirSync, statSync, unlinkSync, writeSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
+import { createHash } from "node:crypto";
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { promisify } from "node:util";
 import { TeleError } from "#errors";
 import { isBusy, storeError, systemError } from "./store/sqlite-error.ts";
+
+/** Where the state is of a daemon that root runs without saying otherwise. */
+const SYSTEM_STATE = "/var/lib/tele";
 
 /** Paths of one state directory. */
 export interface StateDirectory {
@@ -36,10 +40,20 @@ export interface JobPaths {
 export function stateDirectoryPath(environment: Readonly<Record<string, string | undefined>>, uid: number): string {
   const chosen = environment["TELE_STATE_DIR"];
   if (chosen) return resolve(chosen);
-  if (uid === 0) return "/var/lib/tele";
+  if (uid === 0) return SYSTEM_STATE;
   const xdg = environment["XDG_STATE_HOME"];
   const base = xdg && isAbsolute(xdg) ? xdg : join(environment["HOME"] || homedir(), ".local", "state");
   return join(base, "tele");
+}
+
+/**
+ * Name of the cgroup of the daemon that keeps its state here: `tele`, with a mark of the directory where it is not
+ * root's usual one. Two daemons of one host then never take each other's jobs for leftovers of their own.
+ */
+export function cgroupName(path: string): string {
+  return resolve(path) === SYSTEM_STATE
+    ? "tele"
+    : `tele-${createHash("sha256").update(resolve(path)).digest("hex").slice(0, 8)}`;
 }
 
 /** The paths below `path`; touches no file. */

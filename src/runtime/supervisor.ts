@@ -19,6 +19,7 @@ import { isStorageFault, openReserve } from "./reserve.ts";
 import { killStrays, strayDirectories, takeOver } from "./restart.ts";
 import { admit, type Ground, prepare } from "./start.ts";
 import {
+  cgroupName,
   jobPaths,
   openStateDirectory,
   removeJobDirectory,
@@ -34,7 +35,7 @@ export interface SupervisorOptions {
   readonly hide: readonly string[];
   /** Parent cgroup; chosen by `openCgroupHost` otherwise. */
   readonly cgroupParent?: string;
-  /** Name of our directory in each hierarchy, `tele` by default. */
+  /** Name of our directory in each hierarchy; `cgroupName` of the state directory by default. */
   readonly cgroupName?: string;
   /** The most that a job may ask for; nothing by default. */
   readonly ceiling?: Ceiling;
@@ -51,7 +52,7 @@ export interface Supervisor extends Jobs {
 
 /** Opens the state directory, takes over what an earlier daemon left, and is ready to start jobs. */
 export async function openSupervisor(options: SupervisorOptions): Promise<Supervisor> {
-  const { cgroupParent: parent, cgroupName: name } = options;
+  const { cgroupParent: parent, cgroupName: name = cgroupName(options.stateDirectory) } = options;
   const asked = stateDirectory(resolve(options.stateDirectory));
   const undo: (() => unknown)[] = [];
   try {
@@ -63,10 +64,7 @@ export async function openSupervisor(options: SupervisorOptions): Promise<Superv
     undo.unshift(() => store.close());
     const reserve = openReserve(state.reserve);
     undo.unshift(() => reserve.close());
-    const cgroups = await openCgroupHost({
-      ...(parent !== undefined && { parent }),
-      ...(name !== undefined && { name }),
-    });
+    const cgroups = await openCgroupHost({ name, ...(parent !== undefined && { parent }) });
     undo.unshift(() => cgroups.close());
     const pump = startPump(options.fatal);
     undo.unshift(() => pump.close());

@@ -21,6 +21,7 @@ import { DatabaseSync } from "node:sqlite";
 import type { Readable } from "node:stream";
 import { TeleError } from "#errors";
 import {
+  cgroupName,
   jobPaths,
   makeJobFiles,
   openStateDirectory,
@@ -149,6 +150,13 @@ test("where it is: the variable, then root's place, then the user's", () => {
   expect(stateDirectoryPath({ XDG_STATE_HOME: "not/absolute", HOME: "/home/a" }, 1000)).toBe(
     "/home/a/.local/state/tele",
   );
+});
+
+test("each state directory has a cgroup name of its own, and the usual one a plain one", () => {
+  expect(cgroupName("/var/lib/tele")).toBe("tele");
+  expect(cgroupName("/var/lib/../lib/tele/")).toBe("tele");
+  expect(cgroupName("/srv/tele")).toMatch(/^tele-[0-9a-f]{8}$/);
+  expect(cgroupName("/srv/tele")).not.toBe(cgroupName("/srv/other"));
 });
 
 test("a job's directory is made and removed with the files it is known to have, and with no others", async () => {

@@ -37,7 +37,11 @@ export default command({
       valueHint: "PATH",
       description: "Parent of our cgroups (default: our own where it is delegated, else the root)",
     },
-    "cgroup-name": { type: "string", valueHint: "NAME", description: "Name of our cgroup (default tele)" },
+    "cgroup-name": {
+      type: "string",
+      valueHint: "NAME",
+      description: "Name of our cgroup (default tele, marked where --state-dir is another)",
+    },
     "limit-ceiling": {
       type: "string",
       valueHint: "LIMIT=AMOUNT,…",
