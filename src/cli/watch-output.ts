@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { TeleError } from "#errors";
 import type { EndRecord } from "#spec/job.ts";
 import type { Call, Client } from "./client.ts";
+import { droppedError, isDrop } from "./dropped.ts";
 import { jobPath } from "./names.ts";
 import { retries } from "./retry.ts";
 import { linesOf } from "./sse.ts";
@@ -140,13 +141,7 @@ function readAll(response: IncomingMessage, sink: (chunk: Buffer) => void): Prom
   return promise;
 }
 
-function dropped(cause?: unknown): TeleError {
-  return new TeleError(
-    "UNAVAILABLE",
-    { detail: "the connection to the server broke while it was sending", hint: "run it again; the output is kept" },
-    { cause },
-  );
-}
+const dropped = (cause?: unknown): TeleError => droppedError("run it again; the output is kept", cause);
 
 /** Runs one connection after the other until one comes to its end. */
 async function resuming(onRetry: () => void, connect: (progress: () => void) => Promise<void>): Promise<void> {
@@ -160,18 +155,10 @@ async function resuming(onRetry: () => void, connect: (progress: () => void) => 
       });
       return;
     } catch (error) {
-      const known = isSocketError(error) ? dropped(error) : error;
+      const known = isDrop(error) ? dropped(error) : error;
       // A server that was never reached is a mistake to tell at once.
       if (!progressed) throw known;
       await attempts.again(known);
     }
   }
-}
-
-/** What node:http throws in the middle of a body, under whichever runtime. */
-function isSocketError(error: unknown): boolean {
-  const code = (error as NodeJS.ErrnoException).code ?? "";
-  return (
-    !(error instanceof TeleError) && /^(ECONNRESET|EPIPE|ETIMEDOUT|ERR_STREAM_PREMATURE_CLOSE|UND_ERR_\w+)$/.test(code)
-  );
 }

@@ -262,6 +262,19 @@ test("tele events prints each event as it comes, until the server hangs up", asy
   expect((await run("events", "--format", "{{.type}} {{.job.name}}")).stdout).toBe("job.started jobs/web\n");
 });
 
+test("tele events says what to do when the connection breaks", async () => {
+  server.handler = (_, response, request) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.write(": events follow\n\n", () => request.socket.destroy());
+    return true;
+  };
+  const { status, stderr } = await run("events");
+  expect(status).toBe(3);
+  expect(stderr).toBe(
+    "error: the connection to the server broke while it was sending\nhint: run it again; what happened meanwhile is in tele ps -a\n",
+  );
+});
+
 describe("--curl", () => {
   test("prints a line that does what the command does", async () => {
     const { stdout } = await run("start", "--curl", "--name", "web", "-e", "A=it's", "--", "sh", "-c", 'echo "$HOME"');

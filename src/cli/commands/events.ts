@@ -1,6 +1,7 @@
 import type { JobEvent } from "#spec/job.ts";
 import type { Call } from "../client.ts";
 import { command } from "../command.ts";
+import { droppedError, isDrop } from "../dropped.ts";
 import { print, wantsColor } from "../output.ts";
 
 export default command({
@@ -22,7 +23,7 @@ export default command({
     ]);
     const paint = painter(wantsColor(1));
     const template = globals.format === undefined ? undefined : compileTemplate(globals.format);
-    for await (const { data } of eventsOf(await client.stream(call))) {
+    const show = (data: string): void => {
       const event = JSON.parse(data) as JobEvent;
       const { time, type, job } = event;
       if (globals.json) print(`${data}\n`);
@@ -32,6 +33,11 @@ export default command({
         const state = paintState(paint, job, stateText(job));
         print(`${when}  ${type.padEnd(12)}  ${job.name}  ${state}  ${commandLine(job)}\n`);
       }
+    };
+    try {
+      for await (const { data } of eventsOf(await client.stream(call))) show(data);
+    } catch (error) {
+      throw isDrop(error) ? droppedError("run it again; what happened meanwhile is in tele ps -a", error) : error;
     }
     return 0;
   },
