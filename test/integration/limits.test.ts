@@ -1,8 +1,6 @@
-// Limits by their effect, as a whole job feels them. Writes to a disk are measured with the cgroups alone
-// (cgroup-limits.test.ts): a job's root is read-only and its /tmp is memory, so it has no disk to write to.
+// Limits by their effect, as a whole job feels them; those of disks are in limits-disk.test.ts.
 import { expect } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import { jobParents } from "#host/cgroup/facts.ts";
 import { tethersOf } from "#test/support/leaks.ts";
 import { need } from "#test/support/needs.ts";
@@ -60,26 +58,6 @@ supervised("a fork bomb stops at the limit of processes, and can be stopped", as
   expect(bench.supervisor.get("bomb")?.phase).toBe("OPEN");
   await bench.supervisor.stop("bomb", { by: "alice", graceMs: 0 });
   expect(await bench.ended(job)).toMatchObject({ state: "STOPPED", end: { signal: "SIGKILL", stoppedBy: "alice" } });
-});
-
-supervised("direct reads of a disk keep to a lowered rate", async (bench) => {
-  const folder = mkdtempSync("/var/tmp/tele-test-");
-  try {
-    const file = join(folder, "file");
-    writeFileSync(file, new Uint8Array(16 * MiB).fill(7), { flush: true });
-    const io = { rbps: 4 * MiB };
-    const { job, text } = await bench.run(`LC_ALL=C exec dd if=${file} of=/dev/null bs=256k iflag=direct`, {
-      limits: { io },
-    });
-    expect(job.end?.exitCode).toBe(0);
-    const seconds = Number(/copied, ([\d.]+) s/.exec(text)?.[1]);
-    const share = 16 / seconds / 4;
-    expect(share).toBeGreaterThan(0.85);
-    expect(share).toBeLessThan(1.15);
-    expect(job.end?.usage.ioReadBytes).toBeGreaterThanOrEqual(16 * MiB);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
 });
 
 supervised(
