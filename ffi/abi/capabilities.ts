@@ -8,7 +8,14 @@ export function capHeader(): Uint8Array {
   return new Uint8Array(Uint32Array.of(LINUX_CAPABILITY_VERSION_3, 0).buffer);
 }
 
-/** Two `struct __user_cap_data_struct` with nothing in any set. */
-export function noCapabilities(): Uint8Array {
-  return new Uint8Array(24);
+/** Two `struct __user_cap_data_struct` with these capabilities, by number: effective and permitted, and the inheritable ones. */
+export function capData(numbers: readonly number[], inheritable: readonly number[] = []): Uint8Array {
+  const words = new Uint32Array(6);
+  const put = (number: number, set: number): void => {
+    const at = (number >> 5) * 3 + set;
+    words[at] = (words[at] ?? 0) | (1 << (number & 31));
+  };
+  for (const number of numbers) for (const set of [0, 1]) put(number, set);
+  for (const number of inheritable) put(number, 2);
+  return new Uint8Array(words.buffer);
 }

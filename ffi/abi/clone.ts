@@ -1,5 +1,7 @@
 /** clone3(2), unshare(2). */
 export const CLONE = {
+  /** Not in clone(2), where the bit is the exit signal's. */
+  NEWTIME: 0x80,
   VM: 0x100,
   FS: 0x200,
   FILES: 0x400,

@@ -8,6 +8,7 @@ export const O = {
   TRUNC: 0o1000,
   APPEND: 0o2000,
   NONBLOCK: 0o4000,
+  NOATIME: 0o1000000,
   CLOEXEC: 0o2000000,
   PATH: 0o10000000,
 } as const;
@@ -31,3 +32,5 @@ export const AT = {
 } as const;
 /** `F_ADD_SEALS`: no seal may follow, neither shrink, grow nor write. */
 export const F_SEAL = { SEAL: 1, SHRINK: 2, GROW: 4, WRITE: 8 } as const;
+/** flock(2). */
+export const LOCK = { SH: 1, EX: 2, NB: 4, UN: 8 } as const;

@@ -6,9 +6,15 @@ import { AT, F, O } from "./fcntl.ts";
 import { MFD } from "./memfd.ts";
 import { MNT, MS } from "./mount.ts";
 import { MOUNT_ATTR, MOVE_MOUNT, OPEN_TREE } from "./mount-api.ts";
+import { FSCONFIG, FSMOUNT, FSOPEN } from "./fsopen.ts";
+import { EFD } from "./eventfd.ts";
+import { KEYCTL } from "./keyctl.ts";
+import { LANDLOCK_ACCESS_FS, LANDLOCK_RULE } from "./landlock.ts";
 import { IFF, SIOC } from "./netdevice.ts";
+import { RESOLVE } from "./openat2.ts";
 import { PR } from "./prctl.ts";
 import { RLIMIT } from "./resource.ts";
+import { SECCOMP, SECCOMP_FILTER_FLAG } from "./seccomp.ts";
 import { SIG, SIG_HOW } from "./signal.ts";
 import { AF, SOCK } from "./socket.ts";
 import { CLOCK } from "./time.ts";
@@ -21,9 +27,16 @@ const TABLES: Readonly<Record<string, { readonly prefix: string; readonly values
     CLOCK: { prefix: "CLOCK_", values: CLOCK },
     CLONE: { prefix: "CLONE_", values: CLONE },
     CLOSE_RANGE: { prefix: "CLOSE_RANGE_", values: CLOSE_RANGE },
+    EFD: { prefix: "EFD_", values: EFD },
     EPOLL_CTL: { prefix: "EPOLL_CTL_", values: EPOLL_CTL },
     F: { prefix: "F_", values: F },
+    FSCONFIG: { prefix: "FSCONFIG_", values: FSCONFIG },
+    FSMOUNT: { prefix: "FSMOUNT_", values: FSMOUNT },
+    FSOPEN: { prefix: "FSOPEN_", values: FSOPEN },
     IFF: { prefix: "IFF_", values: IFF },
+    KEYCTL: { prefix: "KEYCTL_", values: KEYCTL },
+    LANDLOCK_ACCESS_FS: { prefix: "", values: LANDLOCK_ACCESS_FS },
+    LANDLOCK_RULE: { prefix: "LANDLOCK_RULE_", values: LANDLOCK_RULE },
     MFD: { prefix: "MFD_", values: MFD },
     MNT: { prefix: "", values: MNT },
     MOUNT_ATTR: { prefix: "MOUNT_ATTR_", values: MOUNT_ATTR },
@@ -33,7 +46,10 @@ const TABLES: Readonly<Record<string, { readonly prefix: string; readonly values
     OPEN_TREE: { prefix: "", values: OPEN_TREE },
     P: { prefix: "P_", values: P },
     PR: { prefix: "PR_", values: PR },
+    RESOLVE: { prefix: "RESOLVE_", values: RESOLVE },
     RLIMIT: { prefix: "RLIMIT_", values: RLIMIT },
+    SECCOMP: { prefix: "SECCOMP_", values: SECCOMP },
+    SECCOMP_FILTER: { prefix: "SECCOMP_FILTER_FLAG_", values: SECCOMP_FILTER_FLAG },
     SIG: { prefix: "SIG", values: SIG },
     SIG_HOW: { prefix: "SIG_", values: SIG_HOW },
     SIOC: { prefix: "SIOC", values: SIOC },

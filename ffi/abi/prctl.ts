@@ -3,6 +3,7 @@ export const PR = {
   SET_PDEATHSIG: 1,
   GET_DUMPABLE: 3,
   SET_DUMPABLE: 4,
+  SET_KEEPCAPS: 8,
   SET_NAME: 15,
   CAPBSET_READ: 23,
   CAPBSET_DROP: 24,
@@ -10,4 +11,5 @@ export const PR = {
   SET_NO_NEW_PRIVS: 38,
   CAP_AMBIENT: 47,
 } as const;
+export const PR_CAP_AMBIENT_RAISE = 2;
 export const PR_CAP_AMBIENT_CLEAR_ALL = 4;

@@ -10,6 +10,12 @@ export const RLIMIT = {
   NOFILE: 7,
   MEMLOCK: 8,
   AS: 9,
+  LOCKS: 10,
+  SIGPENDING: 11,
+  MSGQUEUE: 12,
+  NICE: 13,
+  RTPRIO: 14,
+  RTTIME: 15,
 } as const;
 export const RUSAGE_SELF = 0;
 export const RUSAGE_CHILDREN = -1;
@@ -25,7 +31,7 @@ export const RUSAGE = {
   oublock: 96,
 } as const;
 
-/** `struct rlimit64`. */
+/** `struct rlimit64`; -1 is RLIM64_INFINITY. */
 export function rlimit(soft: number, hard: number): Uint8Array {
   return new Uint8Array(BigUint64Array.of(BigInt(soft), BigInt(hard)).buffer);
 }

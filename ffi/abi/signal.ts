@@ -32,11 +32,17 @@ export const SIG = {
   PWR: 30,
   SYS: 31,
 } as const;
+/** sigaction(2); `SI_KERNEL` is the `si_code` of what a terminal sends. */
+export const SA = { SIGINFO: 0x4, ONSTACK: 0x8000000, RESTART: 0x10000000, RESTORER: 0x4000000 } as const;
+export const SI_KERNEL = 0x80;
 export const SIG_HOW = { BLOCK: 0, UNBLOCK: 1, SETMASK: 2 } as const;
 /** Bytes of the kernel's `sigset_t`. */
 export const SIGSET_SIZE = 8;
 /** Bytes of the kernel's `struct sigaction`; all zero is SIG_DFL. */
 export const SIGACTION_SIZE = 32;
+/** Offsets in it; its handler is SIG_IGN where it is 1. */
+export const SIGACTION = { handler: 0, flags: 8, restorer: 16, mask: 24 } as const;
+export const SIG_IGN = 1;
 export const LAST_SIGNAL = 64;
 
 /** `SIGTERM` for `15`; real-time signals as `SIGRTMIN+n` with the kernel's SIGRTMIN, 32. */

@@ -1,4 +1,5 @@
 /** inode(7), makedev(3). */
+export const S_IFREG = 0o100000;
 export const S_IFCHR = 0o020000;
 
 /** The kernel's 32-bit device number (`new_encode_dev`). */

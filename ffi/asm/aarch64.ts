@@ -35,9 +35,12 @@ export function aarch64(out = bytes()): Assembler {
   function argument(register: number, operand: Operand): void {
     if (operand.kind === "immediate") move(register, operand.value);
     else if (operand.kind === "address") move(register, DATA_BASE + operand.offset);
-    else {
+    else if (operand.kind === "stack") {
+      if (operand.offset >>> 12 !== 0) throw new RangeError("too far up the stack");
+      out.word(0x910003e0 | (operand.offset << 10) | register); // add xd, sp, #imm12
+    } else {
       address(operand.offset);
-      load(register, 64);
+      load(register, operand.kind === "value" ? 64 : 32);
     }
   }
 
@@ -87,6 +90,7 @@ export function aarch64(out = bytes()): Assembler {
         view.setInt32(from, view.getInt32(from, true) | field, true);
       });
     },
+    trap: () => out.word(0), // udf #0
     label: out.label,
     finish: out.finish,
     fork: () => aarch64(out.fork()),

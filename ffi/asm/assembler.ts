@@ -10,7 +10,11 @@ export type Operand =
   /** The address of `data[offset]`. */
   | { readonly kind: "address"; readonly offset: number }
   /** The 64-bit value in `data[offset]`. */
-  | { readonly kind: "value"; readonly offset: number };
+  | { readonly kind: "value"; readonly offset: number }
+  /** The 32-bit value in `data[offset]`, zero-extended. */
+  | { readonly kind: "half"; readonly offset: number }
+  /** The address of `stack[offset]`: nothing is ever pushed, so that there lie argc, argv and envp as execve(2) left them. */
+  | { readonly kind: "stack"; readonly offset: number };
 
 /** When to branch, after `compare`. */
 export type Condition = "equal" | "notEqual" | "less" | "always";
@@ -33,6 +37,8 @@ export interface Assembler {
   /** Compares result with the 64 bits in data[offset]. */
   compareWith(offset: number): void;
   branch(condition: Condition, label: string): void;
+  /** Ends the process with SIGILL, where nothing else could. */
+  trap(): void;
   label(name: string): void;
   /** The code, every branch resolved. Throws on a label that is missing. */
   finish(): Uint8Array;

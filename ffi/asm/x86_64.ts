@@ -45,7 +45,13 @@ export function x86_64(out = bytes()): Assembler {
   function argument(register: number, operand: Operand): void {
     if (operand.kind === "immediate") move(register, operand.value);
     else if (operand.kind === "address") move(register, DATA_BASE + operand.offset);
-    else absolute(0x48, 0x8b, register, operand.offset); // mov r64, [disp32]
+    else if (operand.kind === "stack") {
+      out.byte(0x48 | ((register >> 3) << 2));
+      out.byte(0x8d); // lea r64, [rsp + disp32]
+      out.byte(0x84 | ((register & 7) << 3));
+      out.byte(0x24);
+      out.word(operand.offset);
+    } else absolute(operand.kind === "value" ? 0x48 : 0x40, 0x8b, register, operand.offset); // mov r64 or r32, [disp32]
   }
 
   return {
@@ -81,6 +87,7 @@ export function x86_64(out = bytes()): Assembler {
       out.branch(out.length, label, (view, at, target) => view.setInt32(at, target - (at + 4), true));
       out.word(0);
     },
+    trap: () => out.half(0x0b0f), // ud2
     label: out.label,
     finish: out.finish,
     fork: () => x86_64(out.fork()),

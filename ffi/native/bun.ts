@@ -1,21 +1,37 @@
 /** The seam over `bun:ffi`. */
 import { CODE_PROTECTION, MMAP, type Native, type NativeFunction, type Region } from "./seam.ts";
 
-type BunFfi = typeof import("bun:ffi");
-type Pointer = import("bun:ffi").Pointer;
+/** What of `bun:ffi` is used here; the module itself is a wrapper in JavaScript around these, which takes 1 ms to load. */
+interface Ffi {
+  dlopen(library: string, symbols: Readonly<Record<string, Signature>>): Linked;
+  linkSymbols(symbols: Readonly<Record<string, Signature & { readonly ptr: number }>>): Linked;
+  toArrayBuffer(address: number, offset: number, length: number): ArrayBuffer;
+}
+
+interface Signature {
+  readonly args: readonly number[];
+  readonly returns: number;
+}
+
+interface Linked {
+  readonly symbols: Readonly<Record<string, NativeFunction>>;
+}
+
+/** `FFIType`: the last gives a number where it is exact, and a bigint where not. */
+const [I32, I64, I64_FAST] = [5, 7, 15];
 
 /** Opens libc through bun:ffi. */
 export function bunNative(): Native {
   // Asked for at run time, so that Deno and Node can read this file.
-  const ffi = process.getBuiltinModule("bun:ffi" as "fs") as unknown as BunFfi;
-  // `i64_fast` returns a number where it is exact; bun-types names only the enum's members.
-  const { i64, i64_fast: answer, i32 } = ffi.FFIType;
+  const ffi =
+    (globalThis as unknown as { Bun: { FFI?: Ffi } }).Bun.FFI ??
+    (process.getBuiltinModule("bun:ffi" as "fs") as unknown as Ffi);
   const { symbols } = ffi.dlopen("libc.so.6", {
-    mmap: { args: [i64, i64, i32, i32, i32, i64], returns: answer },
-    mprotect: { args: [i64, i64, i32], returns: i32 },
+    mmap: { args: [I64, I64, I32, I32, I32, I64], returns: I64_FAST },
+    mprotect: { args: [I64, I64, I32], returns: I32 },
   });
-  const mmap = symbols.mmap as NativeFunction;
-  const mprotect = symbols.mprotect as NativeFunction;
+  const mmap = symbols["mmap"] as NativeFunction;
+  const mprotect = symbols["mprotect"] as NativeFunction;
   return {
     name: "bun:ffi",
     map(length) {
@@ -28,10 +44,10 @@ export function bunNative(): Native {
       if (mprotect(region.address, region.bytes.length, CODE_PROTECTION) !== 0) throw new Error("mprotect failed");
     },
     functionAt(address, arity) {
-      const args = Array.from({ length: arity }, () => i64);
+      const args = Array.from({ length: arity }, () => I64);
       // SAFETY: the caller vouches that code for this many integer arguments is at the address.
-      const call = ffi.CFunction({ ptr: address as Pointer, args, returns: answer });
-      return (...values) => Number(call(...values));
+      const { routine } = ffi.linkSymbols({ routine: { ptr: address, args, returns: I64_FAST } }).symbols;
+      return routine as NativeFunction;
     },
     collectGarbage: () => Bun.gc(true),
   };

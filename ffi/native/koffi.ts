@@ -1,13 +1,12 @@
 /** The seam over koffi, for Deno and Node, and for Bun in tests. */
-import { createRequire } from "node:module";
 import { CODE_PROTECTION, MMAP, type Native, type Region } from "./seam.ts";
 
 type Koffi = typeof import("koffi");
 
 /** Opens libc through koffi. */
 export function koffiNative(): Native {
-  // Required at run time: the addon is not part of the shipped binary.
-  const koffi = createRequire(import.meta.url)("koffi") as Koffi;
+  // Required at run time: the addon is not part of the shipped binary, which need not load node:module for it.
+  const koffi = process.getBuiltinModule("node:module").createRequire(import.meta.url)("koffi") as Koffi;
   const libc = koffi.load("libc.so.6");
   const mmap = libc.func("mmap", "int64", ["int64", "int64", "int", "int", "int", "int64"]);
   const mprotect = libc.func("mprotect", "int", ["int64", "int64", "int"]);

@@ -3,9 +3,8 @@ import { closeSync, openSync, writeSync } from "node:fs";
 import { arch, cpus, hostname, release, totalmem } from "node:os";
 import { join } from "node:path";
 import type { CgroupFacts } from "#host/cgroup/facts.ts";
-import { enforcedOf } from "#runtime/start.ts";
+import { expectedOf } from "#runtime/start.ts";
 import { openSupervisor, type SupervisorOptions } from "#runtime/supervisor.ts";
-import { effectiveLimits } from "#spec/limits.ts";
 import { JobSpecSchema } from "#spec/schema.ts";
 import { VERSION } from "#version";
 import { createApp } from "./app.ts";
@@ -48,7 +47,6 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
     const startTime = new Date().toISOString();
     const { ground } = supervisor;
     const standard = JobSpecSchema.parse({ command: ["/bin/true"] });
-    const limits = effectiveLimits(standard.limits);
     const { files, port, host, notice } = options;
     const app = createApp({
       report: (error) => notice?.({ kind: "failure", error }),
@@ -62,7 +60,7 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
         architecture: arch() === "x64" ? "x86_64" : "aarch64",
         cpus: cpus().length,
         memoryBytes: totalmem(),
-        enforced: enforcedOf(ground.cgroups.enforced(limits), standard, limits, ground.facts.nofileHard),
+        enforced: expectedOf(ground, standard),
       }),
     });
     const listener = await listen({

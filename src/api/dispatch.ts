@@ -3,7 +3,7 @@ import { z } from "zod";
 import { TeleError } from "#errors";
 import { HINTS } from "#hints";
 import type { Job } from "#spec/job.ts";
-import { allowsAction, maySee, type Decision } from "./authorization.ts";
+import { allowsAction, type Decision, type Denial, maySee } from "./authorization.ts";
 import { leaveBody, readBody } from "./body.ts";
 import type { Ctx, Parts } from "./env.ts";
 import { faultsOf, invalid, jsonPointer } from "./problem.ts";
@@ -75,9 +75,16 @@ function call(c: Ctx, route: Route, id: string, parts: Parts): Response | Promis
     const query = queryOf(c, route);
     return guarded(
       c,
-      readBody(incoming).then((bytes) =>
-        route.handle({ ...shared, query, body: parseBody(bytes, route.body as z.ZodType) }),
-      ),
+      readBody(incoming).then((bytes) => {
+        const body = parseBody(bytes, route.body as z.ZodType);
+        const decision = route.allows?.(who, body);
+        // The action is on the log as allowed already; what was asked for with it is a decision of its own.
+        if (decision?.allowed === false) {
+          record(c, parts, decision);
+          throw denial(decision);
+        }
+        return route.handle({ ...shared, query, body });
+      }),
     );
   } catch (error) {
     return refuse(c, error);
@@ -104,18 +111,24 @@ function admit(c: Ctx, route: Route, id: string, parts: Parts): Job | undefined 
     if (OWN_NAME.test(id) || UUID_V7.test(id)) job = route.live ? parts.jobs.get(id) : parts.jobs.peek(id);
     if (!job || !maySee(who, job.owner)) decision = { allowed: false, code: "NOT_FOUND", detail: "" };
   }
+  record(c, parts, decision);
+  if (decision.allowed) return job;
+  throw decision.code === "NOT_FOUND" ? noSuchJob(id) : denial(decision);
+}
+
+function record(c: Ctx, parts: Parts, decision: Decision): void {
   parts.audit.record({
-    who,
+    who: c.env.identity,
     method: c.req.method,
     resource: c.req.path,
     decision: decision.allowed ? "allowed" : "denied",
     code: decision.allowed ? "OK" : decision.code,
     remote: c.env.remote,
   });
-  if (decision.allowed) return job;
-  if (decision.code === "NOT_FOUND") throw noSuchJob(id);
-  const { code, detail, hint } = decision;
-  throw new TeleError(code, { detail, ...(hint !== undefined && { hint }) });
+}
+
+function denial({ code, detail, hint, faults }: Denial): TeleError {
+  return new TeleError(code, { detail, ...(hint !== undefined && { hint }), ...(faults && { faults }) });
 }
 
 const NO_QUERY = z.strictObject({});
@@ -152,7 +165,7 @@ function parseBody(bytes: Buffer, schema: z.ZodType): unknown {
       });
     }
   }
-  const parsed = schema.safeParse(value);
+  const parsed = schema.safeParse(value, { reportInput: true });
   if (parsed.success) return parsed.data;
   throw invalid(faultsOf(parsed.error, schema, jsonPointer));
 }

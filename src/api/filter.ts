@@ -2,7 +2,7 @@
 import { TeleError } from "#errors";
 import { parseTime } from "#runtime/store/time.ts";
 import type { Job } from "#spec/job.ts";
-import { nearest } from "./problem.ts";
+import { nearest } from "#spec/nearest.ts";
 
 /** Whether a job is in the list. */
 export type Predicate = (job: Job) => boolean;

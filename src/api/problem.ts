@@ -1,7 +1,7 @@
 /** RFC 9457 problem documents: the one place where errors become what a client reads. */
-import leven from "leven";
 import { z } from "zod";
 import { CODES, TeleError, type Code, type Fault } from "#errors";
+import { nearest } from "#spec/nearest.ts";
 
 export const PROBLEM_TYPE = "application/problem+json";
 
@@ -63,13 +63,13 @@ export function invalid(faults: readonly Fault[], hint = "GET /openapi.json tell
   return new TeleError("INVALID_ARGUMENT", { detail, hint, faults });
 }
 
-/** The faults that zod found. `pointer` makes the address of a path: a JSON pointer, or the name of a parameter. */
+/** The faults that zod found; with `reportInput` of its parser it can say what was meant. `pointer` makes the address of a path: a JSON pointer, or the name of a parameter. */
 export function faultsOf(
   error: z.ZodError,
   schema: z.ZodType,
   pointer: (path: readonly PropertyKey[]) => string = jsonPointer,
 ): Fault[] {
-  return error.issues.flatMap((issue) => {
+  return error.issues.flatMap(deepest).flatMap((issue) => {
     if (issue.code !== "unrecognized_keys") return [{ pointer: pointer(issue.path), detail: sentence(issue) }];
     return issue.keys.map((key) => {
       const meant = nearest(key, namesAt(schema, issue.path));
@@ -77,6 +77,20 @@ export function faultsOf(
       return { pointer: pointer([...issue.path, key]), detail };
     });
   });
+}
+
+/** Of a value that no branch of a union takes, the faults in the one branch that is of its kind: those name the place. */
+function deepest(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
+  if (issue.code !== "invalid_union") return [issue];
+  const close = issue.errors.filter((branch) => branch.every(({ code, path }) => path.length > 0 || isInside(code)));
+  const [only] = close;
+  if (close.length !== 1 || only === undefined || only.length === 0) return [issue];
+  return only.flatMap((inner) => deepest({ ...inner, path: [...issue.path, ...inner.path] }));
+}
+
+/** Whether a fault says that the value is of the right kind and wrong within. */
+function isInside(code: z.core.$ZodIssue["code"]): boolean {
+  return code !== "invalid_type" && code !== "invalid_value" && code !== "invalid_union";
 }
 
 /** RFC 6901. */
@@ -88,33 +102,50 @@ function sentence(issue: z.core.$ZodIssue): string {
   if (issue.code === "invalid_type" && issue.message.endsWith("received undefined")) return "is required";
   if (issue.code === "invalid_key") return `the name ${issue.issues.map(sentence).join(", ")}`;
   if (issue.code === "invalid_union") {
-    const inner = issue.errors.flat().filter((one) => one.path.length === 0);
-    const expected = inner.map((one) => (one.code === "invalid_type" ? one.expected : undefined));
+    if (issue.discriminator !== undefined) return issue.message;
+    const expected = issue.errors.flat().map(expectation);
     if (expected.length > 0 && !expected.includes(undefined)) return `must be ${expected.join(" or ")}`;
   }
-  if (issue.code === "invalid_value")
-    return `must be ${issue.values.map((value) => JSON.stringify(value)).join(" or ")}`;
+  if (issue.code === "invalid_value") {
+    const words = issue.values.filter((value) => typeof value === "string");
+    const meant = typeof issue.input === "string" ? nearest(issue.input, words) : undefined;
+    const list = issue.values.map((value) => JSON.stringify(value)).join(" or ");
+    return meant === undefined
+      ? `must be ${list}`
+      : `cannot be ${JSON.stringify(issue.input)}; did you mean "${meant}"?`;
+  }
   return issue.message.replace(/^Invalid input: /, "").replace(/^expected (\w+), received/, "must be $1, not");
+}
+
+/** What one branch of a union wants where it wants a value or a kind of value. */
+function expectation(issue: z.core.$ZodIssue): string | undefined {
+  if (issue.path.length > 0) return undefined;
+  if (issue.code === "invalid_value") return issue.values.map((value) => JSON.stringify(value)).join(" or ");
+  return issue.code === "invalid_type" ? issue.expected : undefined;
 }
 
 /** The field names that a schema knows at a path: for suggestions only. */
 function namesAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
-  let node: unknown = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });
-  for (const part of path) node = propertiesOf(node)[String(part)];
-  return Object.keys(propertiesOf(node));
+  let nodes = branchesOf(z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }));
+  for (const part of path) nodes = nodes.flatMap((node) => branchesOf(node.properties?.[String(part)] ?? node.items));
+  return nodes.flatMap(({ properties = {}, propertyNames }) => [
+    ...Object.keys(properties),
+    ...(propertyNames?.enum ?? []),
+  ]);
 }
 
-function propertiesOf(node: unknown): Record<string, unknown> {
-  return (node as { properties?: Record<string, unknown> } | undefined)?.properties ?? {};
+interface Node {
+  readonly properties?: Readonly<Record<string, unknown>>;
+  readonly propertyNames?: { readonly enum?: readonly string[] };
+  readonly items?: unknown;
+  readonly anyOf?: readonly unknown[];
+  readonly oneOf?: readonly unknown[];
 }
 
-/** The candidate that `word` was most likely meant to be; undefined when none is near. */
-export function nearest(word: string, candidates: readonly string[]): string | undefined {
-  let best: string | undefined;
-  let distance = Math.min(3, Math.ceil(word.length / 2) + 1);
-  for (const candidate of candidates) {
-    const to = leven(word.toLowerCase(), candidate.toLowerCase());
-    if (to < distance) [best, distance] = [candidate, to];
-  }
-  return best;
+/** A schema, or those that it is a choice of. */
+function branchesOf(schema: unknown): Node[] {
+  if (typeof schema !== "object" || schema === null) return [];
+  const node: Node = schema;
+  const choice = node.anyOf ?? node.oneOf;
+  return choice ? choice.flatMap(branchesOf) : [node];
 }

@@ -1,7 +1,7 @@
 /** Routes as data: the same table mounts them and makes the OpenAPI document. */
 import type { z } from "zod";
 import type { Job } from "#spec/job.ts";
-import type { Action } from "./authorization.ts";
+import type { Action, Decision } from "./authorization.ts";
 import type { Ctx, Parts } from "./env.ts";
 import type { Identity } from "./identity.ts";
 
@@ -39,6 +39,8 @@ export interface RouteShape<Query extends z.ZodType, Body extends z.ZodType> {
   readonly live?: boolean;
   /** Whether the answer may take as long as a job. */
   readonly long?: boolean;
+  /** Whether the caller may ask for this body, where it is not enough that he may do the action. */
+  readonly allows?: (who: Identity, body: z.output<Body>) => Decision;
   readonly handle: (call: Call<z.output<Query>, z.output<Body>>) => Response | Promise<Response>;
 }
 

@@ -1,20 +1,47 @@
 /** What the API answers, as schemas: they make the OpenAPI document, and the compiler holds them to the types of `#spec`. */
 import { z } from "zod";
 import { CODES } from "#errors";
-import { LIMIT_NAMES, type EndRecord, type Job, type JobEvent, type Usage } from "#spec/job.ts";
+import type { EndRecord, Enforced, Job, JobEvent, Usage } from "#spec/job.ts";
 import { JobSpecSchema } from "#spec/schema.ts";
 
 const count = z.int().min(0);
 const time = z.iso.datetime({ offset: true }).meta({ description: "RFC 3339 in UTC, with nanoseconds." });
 const labels = z.record(z.string(), z.string());
 
-const EnforcedBySchema = z.object({
-  by: z.enum(["cgroup2", "cgroup1", "rlimit", "tele", "none"]),
-  why: z.string().exactOptional(),
+const held = z.object({
+  by: z.enum(["cgroup2", "cgroup1", "rlimit", "tele", "kernel", "none"]),
+  how: z.string().exactOptional().meta({ description: "What exactly holds, where there is more than one way." }),
+  why: z.string().exactOptional().meta({ description: "What does not hold, and why." }),
 });
+const heldNow = held.exactOptional();
+
 export const EnforcedSchema = z
-  .record(z.enum(LIMIT_NAMES), EnforcedBySchema)
-  .meta({ description: "By what each limit is really held." });
+  .object({
+    cpus: held,
+    memory: held,
+    memoryHigh: held,
+    swap: held,
+    pids: held,
+    io: held,
+    nofile: held,
+    output: held,
+    timeout: held,
+    userns: heldNow,
+    namespaces: heldNow,
+    root: heldNow,
+    capabilities: heldNow,
+    noNewPrivileges: heldNow,
+    seccomp: heldNow,
+    landlock: heldNow,
+    maskedPaths: heldNow,
+    devices: heldNow,
+    keyring: heldNow,
+    descriptors: heldNow,
+    tether: heldNow,
+  })
+  .meta({
+    description: "By what each limit and each hardening is really held; jobs of older versions lack the hardening.",
+  });
 
 export const UsageSchema = z.object({
   wallUs: count,
@@ -51,6 +78,11 @@ export const EndRecordSchema = z.object({
   message: z.string().exactOptional(),
   step: z.string().exactOptional(),
   errno: z.string().exactOptional(),
+  deniedCalls: z
+    .array(z.object({ call: z.string(), count }))
+    .readonly()
+    .exactOptional()
+    .meta({ description: "System calls that its filter denied, the most frequent first, where it was asked for." }),
   usage: UsageSchema,
 });
 
@@ -70,6 +102,10 @@ export const JobSchema = z.object({
   endTime: time.exactOptional(),
   pid: z.int().exactOptional(),
   enforced: EnforcedSchema,
+  userns: z
+    .object({ start: count, count })
+    .exactOptional()
+    .meta({ description: "Host ids of its user namespace: 0 inside is `start` outside, and so on up to `count`." }),
   usage: UsageSchema,
   end: EndRecordSchema.exactOptional(),
 });
@@ -152,4 +188,5 @@ export type SchemasMatchTypes = [
   Holds<Same<z.output<typeof JobEventSchema>, JobEvent>>,
   Holds<Same<z.output<typeof EndRecordSchema>, EndRecord>>,
   Holds<Same<z.output<typeof UsageSchema>, Usage>>,
+  Holds<Same<z.output<typeof EnforcedSchema>, Enforced>>,
 ];

@@ -80,14 +80,18 @@ export async function parseCommand(path: string, command: TeleCommand, split: Sp
   const values: Record<string, unknown> = defaults(flags);
   const rest: string[] = [];
   const rawArgs: string[] = [];
-  for (const token of tokenize(words, flags)) {
+  const tokens = tokenize(words, flags);
+  for (const [at, token] of tokens.entries()) {
+    if (isSecondWord(flags, tokens[at - 1], token)) continue;
     if (token.kind === "positional") {
       if (trailingUse && rest.length >= positionals.length && !split.trailing)
         throw missingDashes(path, words, token.index);
       rest.push(token.value ?? "");
       rawArgs.push(token.value ?? "");
     } else if (token.kind === "option") {
-      const name = await setFlag(path, flags, token, values);
+      const next = tokens[at + 1];
+      const second = isSecondWord(flags, token, next) ? next?.value : undefined;
+      const name = await setFlag(path, flags, token, values, second);
       if (name in own)
         rawArgs.push(...(token.value === undefined ? [token.rawName ?? ""] : [token.rawName ?? "", token.value]));
     }
@@ -101,14 +105,28 @@ export async function parseCommand(path: string, command: TeleCommand, split: Sp
 function defaults(flags: Flags): Record<string, unknown> {
   const values: Record<string, unknown> = {};
   for (const [name, flag] of Object.entries(flags)) {
-    if (flag.repeat) values[name] = [];
+    if (flag.repeat || flag.pair) values[name] = [];
     else values[name] = flag.default ?? (flag.type === "boolean" ? false : undefined);
   }
   return values;
 }
 
-/** Stores one flag's value and returns the flag's full name. */
-async function setFlag(path: string, flags: Flags, token: Token, values: Record<string, unknown>): Promise<string> {
+/** Whether a token is the second word of the flag before it: see `pair`. */
+function isSecondWord(flags: Flags, before: Token | undefined, token: Token | undefined): boolean {
+  if (before?.kind !== "option" || token?.kind !== "positional" || before.inlineValue !== false) return false;
+  const name = fullName(flags, before.name ?? "");
+  const isPair = name !== undefined && flags[name]?.pair === true;
+  return isPair && !(before.value ?? ":").includes(":") && (token.value ?? "").startsWith("/");
+}
+
+/** Stores one flag's value, of one word or two, and returns the flag's full name. */
+async function setFlag(
+  path: string,
+  flags: Flags,
+  token: Token,
+  values: Record<string, unknown>,
+  second: string | undefined,
+): Promise<string> {
   const { name: given = "", rawName = "", value } = token;
   const name = fullName(flags, given);
   const flag = name === undefined ? undefined : flags[name];
@@ -131,9 +149,12 @@ async function setFlag(path: string, flags: Flags, token: Token, values: Record<
     throw usageError(`${rawName} needs a value`, `write: ${rawName} ${valueHint(name, flag)}`);
   }
   if (flag.type === "enum" && flag.options && !flag.options.includes(value)) {
-    throw usageError(`${rawName} cannot be ${JSON.stringify(value)}`, `use one of: ${flag.options.join(", ")}`);
+    const meant = await nearest(value, flag.options);
+    const hint = `use one of: ${flag.options.join(", ")}`;
+    throw usageError(`${rawName} cannot be ${JSON.stringify(value)}`, meant ? `did you mean ${meant}? ${hint}` : hint);
   }
-  if (flag.repeat) (values[name] as string[]).push(value);
+  if (flag.pair) (values[name] as string[][]).push(second === undefined ? [value] : [value, second]);
+  else if (flag.repeat) (values[name] as string[]).push(value);
   else values[name] = value;
   return name;
 }

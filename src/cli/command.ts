@@ -9,6 +9,13 @@ export type Completes = "job" | "file" | "directory" | "signal";
 interface Extra {
   /** May be given more than once; the value is then a list. */
   readonly repeat?: boolean;
+  /**
+   * Repeats, and takes one word or two, as in `--bind SRC DEST`: a word without a colon, then one that begins with a slash.
+   * Each value is the list of its words.
+   */
+  readonly pair?: boolean;
+  /** Title that it stands under in the help page, `Flags` by default. */
+  readonly group?: string;
   readonly completes?: Completes;
 }
 
@@ -16,13 +23,15 @@ interface Extra {
 export type Flag = (BooleanArgDef | StringArgDef | EnumArgDef | PositionalArgDef) & Extra;
 export type Flags = Readonly<Record<string, Flag>>;
 
-type ValueOf<F extends Flag> = F extends { repeat: true }
-  ? readonly string[]
-  : F extends { type: "boolean" }
-    ? boolean
-    : F extends { default: string } | { type: "positional"; required: true }
-      ? string
-      : string | undefined;
+type ValueOf<F extends Flag> = F extends { pair: true }
+  ? readonly (readonly [string, string?])[]
+  : F extends { repeat: true }
+    ? readonly string[]
+    : F extends { type: "boolean" }
+      ? boolean
+      : F extends { default: string } | { type: "positional"; required: true }
+        ? string
+        : string | undefined;
 
 /** Values by the flag's name: a list where it repeats, `false` where a switch is absent. */
 export type Values<A extends Flags = Flags> = { readonly [K in keyof A]: ValueOf<A[K]> };

@@ -7,3 +7,8 @@ export function durationValue(flag: string, text: string): string {
   if (parseDuration(whole) !== undefined) return whole;
   throw usageError(`${flag} must be a duration, not ${JSON.stringify(text)}`, `write it as in: ${flag} 30s, or 1h30m`);
 }
+
+/** The same in milliseconds. */
+export function durationMs(flag: string, text: string): number {
+  return parseDuration(durationValue(flag, text)) ?? 0;
+}

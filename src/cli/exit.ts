@@ -9,17 +9,19 @@ import type { EndRecord } from "#spec/job.ts";
  *     1       the server, or this host, could not do it
  *     2       the command line, or the job it describes, is wrong
  *     3       no server was reached, or it does not know us, or we do not know it
- *     125     `start`, `wait`: tele itself failed to run the job, or lost it
- *     126     `start`, `wait`: the job's program cannot be executed
- *     127     `start`, `wait`: the job's program was not found
- *     0..255  `wait` of one job: the job's own status
- *     128+n   `wait` of one job: it was ended by signal n
+ *     124     `run`: the time of --timeout was up
+ *     125     `run`, `start`, `wait`: tele itself failed to run the job, or lost it
+ *     126     `run`, `start`, `wait`: the job's program cannot be executed
+ *     127     `run`, `start`, `wait`: the job's program was not found
+ *     0..255  `run`, `wait` of one job: the job's own status
+ *     128+n   `run`, `wait` of one job: it was ended by signal n
  */
 export const EXIT = {
   OK: 0,
   FAILED: 1,
   USAGE: 2,
   CONNECTION: 3,
+  TIMED_OUT: 124,
   TELE_FAILED: 125,
   NOT_EXECUTABLE: 126,
   NOT_FOUND: 127,
@@ -32,11 +34,12 @@ export const EXIT_HELP = `Exit codes of tele
   1       the server, or this host, could not do it
   2       the command line, or the job it describes, is wrong
   3       no server was reached, or it does not know us, or we do not know it
-  125     start, wait: tele itself failed to run the job, or lost it
-  126     start, wait: the job's program cannot be executed
-  127     start, wait: the job's program was not found
-  0..255  wait, of one job: the job's own status
-  128+n   wait, of one job: it was ended by signal n
+  124     run: the time of --timeout was up, as timeout(1) says it
+  125     run, start, wait: tele itself failed to run the job, or lost it
+  126     run, start, wait: the job's program cannot be executed
+  127     run, start, wait: the job's program was not found
+  0..255  run, and wait of one job: the job's own status
+  128+n   run, and wait of one job: it was ended by signal n
 `;
 
 const BY_CODE: Partial<Record<Code, number>> = {

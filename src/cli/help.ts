@@ -38,7 +38,7 @@ export async function commandHelp(path: string, command: TeleCommand): Promise<s
   if (Object.values(flags).some((flag) => flag.type === "positional" && flag.description)) {
     parts.push(`Arguments:\n${positionalLines(flags)}\n`);
   }
-  if (Object.values(flags).some((flag) => flag.type !== "positional")) parts.push(`Flags:\n${flagLines(flags)}\n`);
+  for (const [title, group] of groupsOf(flags)) parts.push(`${title}:\n${flagLines(group)}\n`);
   if (command.examples?.length) parts.push(`Examples:\n${command.examples.map((line) => `  ${line}`).join("\n")}\n`);
   parts.push(`${wrap(GLOBAL_LINE, "")}\n`);
   return parts.join("\n");
@@ -76,6 +76,17 @@ function positionalLines(flags: Flags): string {
   );
 }
 
+/** The flags under each title, in the order in which the titles come first. */
+function groupsOf(flags: Flags): Map<string, Flags> {
+  const groups = new Map<string, Flags>();
+  for (const [name, flag] of Object.entries(flags)) {
+    if (flag.type === "positional") continue;
+    const title = flag.group ?? "Flags";
+    groups.set(title, { ...groups.get(title), [name]: flag });
+  }
+  return groups;
+}
+
 function flagLines(flags: Flags): string {
   return columns(
     Object.entries(flags).flatMap(([name, flag]): [string, string][] =>
@@ -96,7 +107,7 @@ function flagText(flag: Flag): string {
   const negative = flag.type === "boolean" && flag.default === true ? flag.negativeDescription : undefined;
   const text = negative ?? flag.description ?? "";
   const shown = typeof flag.default === "string" && flag.default !== "" ? ` (default ${flag.default})` : "";
-  return `${text}${shown}${flag.repeat ? " (repeatable)" : ""}`;
+  return `${text}${shown}${flag.repeat || flag.pair ? " (repeatable)" : ""}`;
 }
 
 /** Two columns; the second wraps, and begins on its own line where the first is too long. */

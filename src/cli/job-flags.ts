@@ -1,12 +1,15 @@
 /** The flags that describe a job, and the JobSpec that they make. */
 import { readFileSync } from "node:fs";
-import { LIMIT_NAMES, type LimitName } from "#spec/job.ts";
+import { REQUIRE_NAMES, type RequireName } from "#spec/job.ts";
 import { parseSize } from "#spec/quantity.ts";
 import type { JobSpecInput } from "#spec/schema.ts";
 import type { Flags, Values } from "./command.ts";
 import { durationValue } from "./duration.ts";
 import { nearest } from "./nearest.ts";
+import { SANDBOX_FLAGS, sandboxOf } from "./sandbox-flags.ts";
 import { usageError } from "./usage-error.ts";
+
+const LIMITS = "Limits";
 
 export const JOB_FLAGS = {
   env: {
@@ -23,25 +26,54 @@ export const JOB_FLAGS = {
     description: "Variables, one KEY=VALUE a line",
     completes: "file",
   },
-  workdir: { type: "string", alias: "w", valueHint: "DIR", description: "Directory to start in (default /)" },
+  "clear-env": { type: "boolean", description: "Nothing but -e and --env-file, not even PATH and HOME" },
+  workdir: {
+    type: "string",
+    alias: ["w", "chdir"],
+    valueHint: "DIR",
+    description: "Directory to start in (default /)",
+  },
   user: { type: "string", alias: "u", valueHint: "NAME|UID[:GID]", description: "Who runs it (default 0)" },
   hostname: { type: "string", valueHint: "NAME", description: "Host name it sees (default sandbox)" },
   label: { type: "string", alias: "l", repeat: true, valueHint: "KEY=VALUE", description: "Set a label" },
-  timeout: { type: "string", valueHint: "TIME", description: "Stop it after this time, such as 30s or 2h" },
-  cpus: { type: "string", valueHint: "N", description: "CPUs it may use (default 0.1)" },
-  memory: { type: "string", alias: "m", valueHint: "SIZE", description: "Most memory (default 512Mi)" },
-  "memory-high": { type: "string", valueHint: "SIZE", description: "Memory above which it is slowed (default 384Mi)" },
-  swap: { type: "string", valueHint: "SIZE", description: "Most swap (default 0)" },
-  pids: { type: "string", valueHint: "N", description: "Most processes (default 512)" },
-  nofile: { type: "string", valueHint: "N", description: "Most open files (default 1024)" },
-  "output-limit": { type: "string", valueHint: "SIZE", description: "Most output that is kept (default 1Gi)" },
-  io: { type: "string", repeat: true, valueHint: "KEY=N,...", description: "Disk rates, such as rbps=80Mi,wiops=500" },
+  timeout: {
+    type: "string",
+    group: LIMITS,
+    valueHint: "TIME",
+    description: "Stop it after this time, such as 30s or 2h",
+  },
+  cpus: { type: "string", group: LIMITS, valueHint: "N", description: "CPUs it may use (default 0.1)" },
+  memory: { type: "string", group: LIMITS, alias: "m", valueHint: "SIZE", description: "Most memory (default 512Mi)" },
+  "memory-high": {
+    type: "string",
+    group: LIMITS,
+    valueHint: "SIZE",
+    description: "Memory above which it is slowed (default 384Mi)",
+  },
+  swap: { type: "string", group: LIMITS, valueHint: "SIZE", description: "Most swap (default 0)" },
+  pids: { type: "string", group: LIMITS, valueHint: "N", description: "Most processes (default 512)" },
+  nofile: { type: "string", group: LIMITS, valueHint: "N", description: "Most open files (default 1024)" },
+  "output-limit": {
+    type: "string",
+    group: LIMITS,
+    valueHint: "SIZE",
+    description: "Most output that is kept (default 1Gi)",
+  },
+  io: {
+    type: "string",
+    group: LIMITS,
+    repeat: true,
+    valueHint: "KEY=N,...",
+    description: "Disk rates, such as rbps=80Mi,wiops=500",
+  },
   require: {
     type: "string",
+    group: LIMITS,
     repeat: true,
-    valueHint: "LIMIT,...",
-    description: "Do not start unless these limits hold",
+    valueHint: "NAME,...",
+    description: "Do not start unless these limits and hardenings hold",
   },
+  ...SANDBOX_FLAGS,
 } as const satisfies Flags;
 
 const IO_KEYS = ["rbps", "wbps", "riops", "wiops"] as const;
@@ -52,9 +84,12 @@ export async function toSpec(
   command: readonly string[],
   ours: NodeJS.ProcessEnv,
 ): Promise<JobSpecInput> {
-  const spec: JobSpecInput = { command: [...command] };
+  if (flags.nofile !== undefined && flags.ulimit.some((word) => word.startsWith("nofile=")))
+    throw usageError("--nofile contradicts --ulimit nofile", "leave one of them out");
+  const spec: JobSpecInput = { command: [...command], ...(await sandboxOf(flags)) };
   const env = { ...filesEnv(flags["env-file"], ours), ...pairs("--env", flags.env, ours) };
   if (Object.keys(env).length > 0) spec.env = env;
+  if (flags["clear-env"]) spec.clearEnv = true;
   const labels = pairs("--label", flags.label, {});
   if (Object.keys(labels).length > 0) spec.labels = labels;
   if (flags.workdir !== undefined) spec.workdir = flags.workdir;
@@ -124,15 +159,15 @@ async function toIo(words: readonly string[]): Promise<Partial<Record<(typeof IO
   return io;
 }
 
-async function toRequire(words: readonly string[]): Promise<LimitName[]> {
-  const names: LimitName[] = [];
+async function toRequire(words: readonly string[]): Promise<RequireName[]> {
+  const names: RequireName[] = [];
   for (const word of words.flatMap((one) => one.split(","))) {
-    const name = LIMIT_NAMES.find((one) => one === word || kebab(one) === word);
+    const name = REQUIRE_NAMES.find((one) => one === word || kebab(one) === word);
     if (name === undefined) {
-      const meant = await nearest(word, LIMIT_NAMES);
+      const meant = await nearest(word, REQUIRE_NAMES);
       throw usageError(
-        `--require does not know the limit ${JSON.stringify(word)}`,
-        meant ? `did you mean ${meant}?` : `the limits are ${LIMIT_NAMES.join(", ")}`,
+        `--require does not know ${JSON.stringify(word)}`,
+        meant ? `did you mean ${meant}?` : `there are ${REQUIRE_NAMES.join(", ")}`,
       );
     }
     names.push(name);

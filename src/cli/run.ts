@@ -28,6 +28,11 @@ async function dispatch(argv: readonly string[]): Promise<number> {
   if (entry === undefined) throw await unknownCommand("tele", name, Object.keys(COMMANDS));
   const before = split.ours.slice(0, at);
   await refuseUnknown(before);
+  if (entry.local) {
+    const command = await entry.load();
+    const words = { ...split, ours: [...before, ...split.ours.slice(at + 1)] };
+    if (!asksForHelp(words.ours, command.args as Flags)) return runLocal(`tele ${name}`, command, words);
+  }
   // Nearly every command needs the other two: they load while it does.
   const [command] = await Promise.all([entry.load(), import("citty"), import("./client.ts")]);
   return runTree(`tele ${name}`, command, { ...split, ours: [...before, ...split.ours.slice(at + 1)] });
@@ -81,6 +86,14 @@ async function runTree(path: string, command: TeleCommand, split: Split): Promis
     return EXIT.OK;
   }
   return runLeaf(path, command, split);
+}
+
+/** Without citty and the client, which such a command has no use for. */
+async function runLocal(path: string, command: TeleCommand, split: Split): Promise<number> {
+  const { values, trailing } = await parseCommand(path, command, split);
+  const data = { flags: values, globals: values, trailing };
+  const result: unknown = await command.run?.({ data } as never);
+  return typeof result === "number" ? result : EXIT.OK;
 }
 
 async function runLeaf(path: string, command: TeleCommand, split: Split): Promise<number> {

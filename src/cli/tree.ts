@@ -4,9 +4,26 @@ import type { TeleCommand } from "./command.ts";
 export interface Entry {
   readonly summary: string;
   readonly load: () => Promise<TeleCommand>;
+  /** It asks no server, and its start counts: nothing is loaded but itself. */
+  readonly local?: boolean;
 }
 
 export const GROUPS: readonly { readonly title: string; readonly commands: Readonly<Record<string, Entry>> }[] = [
+  {
+    title: "Here",
+    commands: {
+      run: {
+        summary: "Run a command in a sandbox, here and now",
+        load: async () => (await import("./commands/run.ts")).default,
+        local: true,
+      },
+      plan: {
+        summary: "Show what a sandbox would be, without starting it",
+        load: async () => (await import("./commands/plan.ts")).default,
+        local: true,
+      },
+    },
+  },
   {
     title: "Jobs",
     commands: {

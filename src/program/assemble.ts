@@ -5,6 +5,8 @@ import { LAST_DESCRIPTOR } from "#ffi/abi/close-range.ts";
 import { O } from "#ffi/abi/fcntl.ts";
 import { RUSAGE_CHILDREN } from "#ffi/abi/resource.ts";
 import { SIG, SIGSET_SIZE } from "#ffi/abi/signal.ts";
+import { SOCK_FILTER_SIZE, SOCK_FPROG } from "#ffi/abi/bpf.ts";
+import { CMSG, messageHeader, MSGHDR, rightsMessage } from "#ffi/abi/message.ts";
 import { CLOCK } from "#ffi/abi/time.ts";
 import { CLD, P, SIGINFO, W } from "#ffi/abi/wait.ts";
 import { aarch64 } from "#ffi/asm/aarch64.ts";
@@ -14,6 +16,7 @@ import { x86_64 } from "#ffi/asm/x86_64.ts";
 import { type Architecture, type CallName, SYSCALLS } from "#ffi/syscalls.ts";
 import { dataSection, type DataSection } from "./data-section.ts";
 import { TETHER_FD } from "./descriptors.ts";
+import { compile } from "./seccomp/compile.ts";
 import { MESSAGE, MESSAGE_KIND, RECORD, RECORD_MAGIC, RECORD_VERSION } from "./report.ts";
 import type { Program, Step, Value } from "./step.ts";
 
@@ -48,17 +51,25 @@ export function assemble(program: Program, architecture: Architecture): Uint8Arr
   const shared = (same && program.shared) || [];
   const { asm, data, message } = forked(shared, architecture);
   const call = (name: CallName, ...operands: Operand[]): void => asm.syscall(SYSCALLS[name][architecture], operands);
-  for (let index = shared.length; index < program.steps.length; index++) {
-    emitStep({ asm, data, message }, program.steps[index] as Step, index);
-  }
+  const emit = (tether: boolean): void => {
+    for (let index = shared.length; index < program.steps.length; index++) {
+      const step = program.steps[index] as Step;
+      if ((step.tether ?? false) === tether) emitStep({ asm, data, message }, step, index);
+    }
+  };
+  emit(false);
 
   // Here from a failed step, in the tether or in its child: report and go.
   asm.label("failed");
   asm.store(message + MESSAGE.answer);
   call("write", immediate(TETHER_FD.report), address(message), immediate(MESSAGE.size));
   call("exit_group", immediate(EXIT_NOT_STARTED));
+  // A filter that a job brought may refuse even that; what follows is the tether's.
+  asm.trap();
 
-  keep(asm, data, call, message);
+  asm.label("keep");
+  emit(true);
+  keep(asm, data, call, message, program.keeper);
   const code = asm.finish();
   return elf({ architecture, code, ...data.finish() });
 }
@@ -83,10 +94,10 @@ function emitStep({ asm, data, message }: Begun, step: Step, index: number): voi
     asm.set(round, step.each.first);
     asm.label(`again ${index}`);
   }
-  asm.syscall(
-    SYSCALLS[step.call][asm.architecture],
-    step.args.map((value) => operand(data, value, round)),
-  );
+  // Tolerated, it leaves no descriptor behind: what uses it fails with EBADF.
+  if (step.save && step.tolerate) asm.set(data.slot(`slot ${step.save}`), -1);
+  const operands = step.args.map((value) => operand(asm, data, value, round));
+  asm.syscall(SYSCALLS[step.call][asm.architecture], operands);
   for (const errno of step.tolerate ?? []) {
     asm.compare(-ERRNO[errno]);
     asm.branch("equal", `next ${index}`);
@@ -118,6 +129,7 @@ function keep(
   data: DataSection,
   call: (name: CallName, ...operands: Operand[]) => void,
   message: number,
+  keeper: Program["keeper"],
 ): void {
   const main = data.slot("main");
   const record = data.bytes(emptyRecord());
@@ -132,12 +144,13 @@ function keep(
     call("write", immediate(TETHER_FD.report), address(message), immediate(MESSAGE.size));
   };
 
-  asm.label("keep");
-  // The clone was a vfork: by now the workload has either begun or reported its failure.
-  call("clock_gettime", immediate(CLOCK.REALTIME), address(record + RECORD.start));
   call("close_range", immediate(TETHER_FD.stdin), immediate(TETHER_FD.stderr), immediate(0));
   call("dup3", { kind: "value", offset: data.slot("out main-pidfd") }, immediate(TETHER_FD.main), immediate(O.CLOEXEC));
-  call("close_range", immediate(TETHER_FD.cgroup), immediate(LAST_DESCRIPTOR), immediate(0));
+  call("close_range", immediate(TETHER_FD.begunWrite), immediate(LAST_DESCRIPTOR), immediate(0));
+  // End of file: the workload's execve has closed its end, or it has reported its failure and is gone.
+  call("read", immediate(TETHER_FD.begunRead), address(word), immediate(1));
+  call("clock_gettime", immediate(CLOCK.REALTIME), address(record + RECORD.start));
+  call("close_range", immediate(TETHER_FD.go), immediate(TETHER_FD.begunRead), immediate(0));
   say(MESSAGE_KIND.started);
 
   asm.label("reap");
@@ -171,6 +184,7 @@ function keep(
   call("getrusage", immediate(RUSAGE_CHILDREN), address(record + RECORD.usage));
   call("pwrite64", immediate(TETHER_FD.record), address(record), immediate(RECORD.size), immediate(0));
   say(MESSAGE_KIND.ended);
+  if (keeper === "parent") asm.branch("always", "released");
 
   // Released by a signal from outside of the namespace alone: its sender has no pid here, and SI_USER (0) cannot be
   // forged with rt_sigqueueinfo(2).
@@ -185,6 +199,7 @@ function keep(
   asm.compare(0);
   asm.branch("notEqual", "held");
 
+  asm.label("released");
   asm.load(info + SIGINFO.status, 32);
   asm.store(word);
   asm.load(info + SIGINFO.code, 32);
@@ -197,14 +212,34 @@ function keep(
   call("exit_group", { kind: "value", offset: word });
 }
 
-function operand(data: DataSection, value: Value, round: number | undefined): Operand {
+function operand(asm: Assembler, data: DataSection, value: Value, round: number | undefined): Operand {
   if (typeof value === "number") return immediate(value);
   if (typeof value === "string") return address(data.text(value));
   if (value instanceof Uint8Array) return address(data.bytes(value));
+  if ("patched" in value) {
+    // The answer goes in as 64 bits, whatever lies behind it: padding of ours.
+    const padded = new Uint8Array(Math.max(value.patched.length, value.at + 8));
+    padded.set(value.patched);
+    const at = data.bytes(padded);
+    asm.load(data.slot(`slot ${value.slot}`), 64);
+    asm.store(at + value.at);
+    return address(at);
+  }
   if ("slot" in value) return { kind: "value", offset: data.slot(`slot ${value.slot}`) };
   if ("out" in value) return address(data.slot(`out ${value.out}`));
-  if ("from" in value) return { kind: "value", offset: data.slot(`out ${value.from}`) };
-  if ("vector" in value) return address(data.vector(value.vector));
+  if ("from" in value) {
+    const offset = data.slot(`out ${value.from}`);
+    return value.half === undefined ? { kind: "value", offset } : { kind: "half", offset: offset + value.half * 4 };
+  }
+  if ("passing" in value) return address(passingMessage(asm, data, data.slot(`slot ${value.passing}`)));
+  if ("filter" in value) {
+    const instructions = compile(value.filter, asm.architecture);
+    const program = data.bytes(sockFprog(instructions.length / SOCK_FILTER_SIZE));
+    data.pointer(program + SOCK_FPROG.filter, data.bytes(instructions));
+    return address(program);
+  }
+  // On the stack lie argc, the tether's own name, and from there on what it was passed.
+  if ("vector" in value) return value.passed ? { kind: "stack", offset: 16 } : address(data.vector(value.vector));
   if ("round" in value) return { kind: "value", offset: round ?? 0 };
   const { flags, exitSignal, pidfd, cgroup } = value.clone;
   const at = data.bytes(cloneArgs({ flags, exit_signal: exitSignal, cgroup: cgroup ?? 0 }));
@@ -217,6 +252,27 @@ function emptyRecord(): Uint8Array {
   const view = new DataView(bytes.buffer);
   view.setUint32(RECORD.magic, RECORD_MAGIC, true);
   view.setUint32(RECORD.version, RECORD_VERSION, true);
+  return bytes;
+}
+
+/** Offset of a `struct msghdr` whose control message holds the descriptor in the slot. */
+function passingMessage(asm: Assembler, data: DataSection, slot: number): number {
+  const byte = data.bytes(new Uint8Array(8));
+  const vector = data.bytes(new Uint8Array(BigUint64Array.of(0n, 1n).buffer));
+  data.pointer(vector, byte);
+  const control = data.bytes(rightsMessage());
+  asm.load(slot, 64);
+  asm.store(control + CMSG.data);
+  const header = data.bytes(messageHeader({ vectors: 1, control: CMSG.size }));
+  data.pointer(header + MSGHDR.iov, vector);
+  data.pointer(header + MSGHDR.control, control);
+  return header;
+}
+
+/** `struct sock_fprog` but its pointer. */
+function sockFprog(length: number): Uint8Array {
+  const bytes = new Uint8Array(SOCK_FPROG.size);
+  new DataView(bytes.buffer).setUint16(SOCK_FPROG.len, length, true);
   return bytes;
 }
 

@@ -14,6 +14,17 @@ export const TETHER_FD = {
   reportRead: 7,
   /** A pidfd of the workload's main process. */
   main: 8,
+  /** A semaphore (eventfd(2)): the workload waits there for its tether, first for its ids, then for its leave to begin. */
+  go: 9,
+  /** A pipe that the workload's execve closes, and that tells the tether so. */
+  begunRead: 10,
+  begunWrite: 11,
+  /** User namespace whose maps are the job's, for id-mapped mounts; only where the job asks for one. */
+  idmap: 12,
+  /** Socket that takes the listener of the workload's system call filter; only where denials are to be reported. */
+  listener: 13,
+  /** User namespace in which no file has an owner, for the host's tree; only where its file system can be id-mapped. */
+  unowned: 14,
   /** From here on: the job's cgroup v2 directory, if there is one, then its v1 `tasks` files, until the workload is in. */
-  cgroup: 9,
+  cgroup: 15,
 } as const;

@@ -41,7 +41,8 @@ function line(step: Step): string {
   if (step.save) parts.push(`→ ${step.save}`);
   if (step.each) parts.push(`for ${step.each.first}…${step.each.last}`);
   if (step.tolerate) parts.push(`or ${step.tolerate.join(", ")}`);
-  if (step.forks) parts.push("(the child goes on here, the tether stays)");
+  if (step.forks) parts.push("(from here on the child's, but for the tether's own)");
+  if (step.tether) parts.push("(the tether)");
   return parts.join("  ");
 }
 
@@ -50,8 +51,11 @@ function argument(step: Step, value: Value, index: number): string {
   if (typeof value === "string") return JSON.stringify(value);
   if (value instanceof Uint8Array) return structureText(step.call, name, value);
   if (typeof value === "object") {
+    if ("patched" in value) return structureText(step.call, name, value.patched, value.slot);
     if ("slot" in value) return value.slot;
-    if ("from" in value) return `*${value.from}`;
+    if ("from" in value) return value.half === undefined ? `*${value.from}` : `${value.from}[${value.half}]`;
+    if ("passing" in value) return `{control={SCM_RIGHTS, [${value.passing}]}}`;
+    if ("filter" in value) return `{filter=${value.name}}`;
     if ("out" in value) return `&${value.out}`;
     if ("round" in value) return "n";
     if ("vector" in value) return `[${value.vector.map((text) => JSON.stringify(text)).join(", ")}]`;

@@ -10,9 +10,14 @@ const OWN = CLONE.NEWPID | CLONE.NEWNS;
 export function faults(program: Program): string[] {
   const found: string[] = [];
   const labels = new Set<string>();
-  const slots = new Set<string>();
-  const filled = new Set<string>();
+  let slots = new Set<string>();
+  const unsure = new Set<string>();
+  let filled = new Set<string>();
+  /** What the tether knows, once it and its child go separate ways. */
+  let tether: { slots: Set<string>; filled: Set<string> } | undefined;
+  const child = { slots, filled };
   for (const step of program.steps) {
+    ({ slots, filled } = (step.tether && tether) || child);
     const fault = (what: string): unknown => found.push(`${step.label}: ${what}`);
     if (!/^[a-z-]+\.[a-z0-9-]+$/.test(step.label)) fault("a label is phase.verb");
     if (labels.has(step.label)) fault("this label is there twice");
@@ -24,23 +29,31 @@ export function faults(program: Program): string[] {
       if (typeof value === "number" && !Number.isSafeInteger(value)) fault(`${value} is no integer`);
       if (typeof value !== "object" || value instanceof Uint8Array) continue;
       if ("vector" in value) for (const text of value.vector) if (text.includes("\0")) fault("a string holds NUL");
+      if ("patched" in value && value.at > value.patched.length - 4) fault("the answer is put behind the bytes");
+      if ("passing" in value && !slots.has(value.passing)) fault(`${value.passing} is used before a step saves it`);
       if ("slot" in value && !slots.has(value.slot)) fault(`${value.slot} is used before a step saves it`);
+      // Where its step tolerated an error there is no descriptor, but -1.
+      if ("slot" in value && unsure.has(value.slot) && !step.tolerate?.includes("EBADF"))
+        fault(`${value.slot} may be missing, and EBADF is not tolerated`);
       if ("from" in value && !filled.has(value.from)) fault(`${value.from} is used before a step fills it`);
       if ("round" in value && !step.each) fault("round stands outside of each");
       if ("out" in value) filled.add(value.out);
       if ("clone" in value) filled.add(value.clone.pidfd);
     }
     if (step.each && step.each.last < step.each.first) fault("each ends before it begins");
-    // Where the error is tolerated nothing is stored, and zero would pass for a descriptor.
-    if (step.save && step.tolerate) fault("a step that saves its answer tolerates no error");
     if (step.forks && (step.tolerate || step.each)) fault("a fork is done once and must succeed");
     if (step.save) slots.add(step.save);
+    if (step.save && step.tolerate) unsure.add(step.save);
+    else if (step.save) unsure.delete(step.save);
+    if (step.tether && !tether) fault("a step of the tether stands before the fork");
+    if (step.forks) tether = { slots: new Set(slots), filled: new Set(filled) };
   }
   if ((program.namespaces & OWN) !== OWN) found.push("a program has a pid and a mount namespace of its own");
   const forks = program.steps.filter((step: Step) => step.forks).length;
   if (forks !== 1) found.push(`a program forks once, not ${forks} times`);
   const last = program.steps.at(-1);
-  if (last?.call !== "execve" || last.tolerate) found.push("a program ends in an execve that tolerates nothing");
+  if (last?.call !== "execve" || last.tolerate || last.tether)
+    found.push("a program ends in an execve that tolerates nothing");
   return found;
 }
 

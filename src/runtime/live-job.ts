@@ -1,7 +1,7 @@
 /** One open job in the daemon: its tether, its cgroup, its output and the timers that may end it. */
 import type { JobCgroup } from "#host/cgroup/job.ts";
 import { SIG, signalNumber } from "#ffi/abi/signal.ts";
-import type { Job, Usage } from "#spec/job.ts";
+import type { EndRecord, Job, Usage } from "#spec/job.ts";
 import { finalUsage, messageOf, readExit, type StopNote } from "./ending.ts";
 import { conclude, type Ending, type StopReason } from "./lifecycle.ts";
 import type { GrowingOutput } from "./output.ts";
@@ -143,7 +143,7 @@ export function liveJob(parts: LiveParts): LiveJob {
     keeper.finish(slot());
   }
 
-  function end(): void {
+  function end(denied?: EndRecord["deniedCalls"]): void {
     forsake();
     const { size, records } = keeper.sizes(slot());
     output.advance(size, records);
@@ -166,7 +166,7 @@ export function liveJob(parts: LiveParts): LiveJob {
     keeper.ended(job, {
       state,
       reason: concluded.reason,
-      end: concluded,
+      end: { ...concluded, ...(denied && { deniedCalls: denied }) },
       endNs: exit?.endNs ?? BigInt(Date.now()) * 1_000_000n,
       ...(exit && { startNs: exit.startNs }),
     });
@@ -209,7 +209,7 @@ export function liveJob(parts: LiveParts): LiveJob {
             : `its output could not be written: ${event.errno}`;
         job.stop("OUTPUT_LIMIT", "tele", { message: why });
       } else if (event.kind === "vanished") awaitTether();
-      else if (event.kind === "ended" && !over) end();
+      else if (event.kind === "ended" && !over) end(event.denied);
     },
     stop(reason, by, { signal = "SIGTERM", graceMs = DEFAULT_GRACE_MS, message } = {}) {
       if (over) return;

@@ -4,9 +4,11 @@ import { call } from "#ffi/call.ts";
 import { callBrief } from "#program/listing.ts";
 import { blame } from "#program/report.ts";
 import type { Program } from "#program/step.ts";
+import type { IdRange, Ranges } from "#host/id-ranges.ts";
 import type { JobEvent } from "#spec/job.ts";
 import { effectiveLimits } from "#spec/limits.ts";
-import { conclude, startExitCode, type StopReason } from "./lifecycle.ts";
+import { policyOf } from "#spec/policy.ts";
+import { conclude, type StopReason } from "./lifecycle.ts";
 import { cradle, type Failure } from "./cradle.ts";
 import { finalUsage, messageOf, readExit } from "./ending.ts";
 import { type Keeper, liveJob, type LiveJob } from "./live-job.ts";
@@ -15,6 +17,7 @@ import type { Pump } from "./pump/pump.ts";
 import { isStorageFault, type Reserve } from "./reserve.ts";
 import type { Found } from "./restart.ts";
 import { type Ground, type Prepared, programOf } from "./start.ts";
+import { startHint } from "./start-hint.ts";
 import { jobPaths, type StateDirectory } from "./state-directory.ts";
 import type { Store } from "./store/store.ts";
 import { type JobPatch, type JobRecord, toJob } from "./store/record.ts";
@@ -30,12 +33,17 @@ export interface RegistryParts {
   /** Room for ends that a full disk would refuse. */
   readonly reserve: Reserve;
   readonly ground: Ground;
+  /** Ids for user namespaces of jobs. */
+  readonly ranges: Ranges;
 }
 
 export interface Registry {
   readonly live: ReadonlyMap<string, LiveJob>;
-  /** Puts a launched job on record and waits until its program runs. START_FAILED otherwise, and the job stays as FAILED. */
-  birth(id: string, owner: string, spec: JobRecord["spec"], prepared: Prepared): Promise<LiveJob>;
+  /**
+   * Puts a launched job on record and waits until its program runs. START_FAILED otherwise, and the job stays as FAILED.
+   * Its ids are the record's from then on; where there is no record they are given back.
+   */
+  birth(id: string, owner: string, spec: JobRecord["spec"], prepared: Prepared, range?: IdRange): Promise<LiveJob>;
   /** Resolves when nothing of an earlier job of this name is left, so that it may be used again. */
   buried(id: string): Promise<void>;
   /** Goes on with a job that an earlier daemon started. */
@@ -49,7 +57,7 @@ export interface Registry {
 }
 
 /** An empty registry over an open store and a running pump. */
-export function createRegistry({ state, store, pump, reserve, ground }: RegistryParts): Registry {
+export function createRegistry({ state, store, pump, reserve, ground, ranges }: RegistryParts): Registry {
   const live = new Map<string, LiveJob>();
   const listeners = new Set<(event: JobEvent) => void>();
   const graves = undertaker();
@@ -140,9 +148,11 @@ export function createRegistry({ state, store, pump, reserve, ground }: Registry
   }
 
   /** What an earlier daemon had planned; undefined where that cannot be known any more. */
-  function replan({ spec }: JobRecord): Program | undefined {
+  function replan({ spec, userns }: JobRecord): Program | undefined {
+    // A version that knew of no user namespaces planned otherwise than we do.
+    if (needsRange(spec) && !userns) return undefined;
     try {
-      return programOf(ground, spec);
+      return programOf(ground, spec, userns);
     } catch {
       return undefined;
     }
@@ -153,8 +163,8 @@ export function createRegistry({ state, store, pump, reserve, ground }: Registry
     async buried(id) {
       await burials.get(id);
     },
-    async birth(id, owner, spec, prepared) {
-      const { request, cgroup, enforced, limits, data, index } = prepared;
+    async birth(id, owner, spec, prepared, range) {
+      const { request, denials, cgroup, enforced, limits, data, index } = prepared;
       const now = nowNs();
       const record: JobRecord = {
         id,
@@ -165,13 +175,14 @@ export function createRegistry({ state, store, pump, reserve, ground }: Registry
         createNs: now,
         startNs: now,
         enforced,
+        ...(range && { userns: range }),
       };
       const child = cradle(record, jobPaths(state, id), cgroup, keeper);
       let job: LiveJob | undefined;
       let slot: number | undefined;
       try {
         slot = pump.launch(
-          { request, data, index, size: 0, records: 0, lastNs: 0n, limit: limits.output },
+          { request, data, index, size: 0, records: 0, lastNs: 0n, limit: limits.output, ...(denials && { denials }) },
           child.heard,
         );
         child.slot = slot;
@@ -184,6 +195,7 @@ export function createRegistry({ state, store, pump, reserve, ground }: Registry
         job?.abandon();
         job?.tether.kill();
         if (job) await graves.bury(job.tether, undefined);
+        if (range) ranges.give(range);
         prepared.launched();
         await prepared.abandon();
         throw error;
@@ -272,20 +284,11 @@ export function createRegistry({ state, store, pump, reserve, ground }: Registry
   };
 }
 
-function nowNs(): bigint {
-  return BigInt(Date.now()) * 1_000_000n;
+/** Whether a job has ids of its own. */
+export function needsRange(spec: JobRecord["spec"]): boolean {
+  return policyOf(spec).userns === "private";
 }
 
-function startHint(step: string, errno: string, record: JobRecord): { hint?: string } {
-  const command = record.spec.command[0] ?? "";
-  switch (startExitCode(step, errno)) {
-    case 127:
-      return { hint: `there is no ${command} in the job's root file system, or its interpreter is missing` };
-    case 126:
-      return errno === "ENOEXEC"
-        ? { hint: `${command} is no program the kernel knows; a script needs '#!' and its interpreter` }
-        : { hint: `${command} is there but may not be executed by this user` };
-    default:
-      return step === "workdir.enter" ? { hint: `the job's working directory ${record.spec.workdir} must exist` } : {};
-  }
+function nowNs(): bigint {
+  return BigInt(Date.now()) * 1_000_000n;
 }

@@ -1,18 +1,31 @@
 /** One start up to the launch: from a spec to a program and everything that it needs, undone again when it fails. */
 import { closeSync } from "node:fs";
 import { TeleError } from "#errors";
+import { call } from "#ffi/call.ts";
 import { hostArchitecture } from "#ffi/syscalls.ts";
 import type { CgroupHost } from "#host/cgroup/host.ts";
 import type { JobCgroup } from "#host/cgroup/job.ts";
+import type { IdRange } from "#host/id-ranges.ts";
+import { mappingNamespace } from "#host/mapping-namespace.ts";
+import { fileSources } from "#host/mount-sources.ts";
 import { lookupUser } from "#host/users.ts";
 import { assemble } from "#program/assemble.ts";
 import { plan } from "#program/compose.ts";
+import { hardeningOf } from "#program/hardening.ts";
+import type { PlanInput } from "#program/phase.ts";
+import { isIdMapped } from "#program/phases/60-mounts.ts";
+import { isSupervised } from "#program/phases/95-filter.ts";
+import type { Filter } from "#program/seccomp/filter.ts";
+import { filterFor } from "#program/seccomp/policy-filter.ts";
+import { isUnowned } from "#program/shape.ts";
 import type { Program } from "#program/step.ts";
-import type { Facts } from "#spec/facts.ts";
-import { type Ceiling, ceilingFaults, underCeiling } from "#spec/ceiling.ts";
-import { type Enforced, LIMIT_NAMES } from "#spec/job.ts";
+import { type Facts, mapsOf } from "#spec/facts.ts";
+import type { Ceiling } from "#spec/ceiling.ts";
+import type { Enforced } from "#spec/job.ts";
 import { effectiveLimits, type Limits } from "#spec/limits.ts";
+import { policyOf } from "#spec/policy.ts";
 import type { JobSpec } from "#spec/schema.ts";
+import { checkRequired } from "./admission.ts";
 import { takeFromRuntime } from "./descriptor.ts";
 import type { LaunchRequest } from "./launch.ts";
 import { type JobPaths, makeJobFiles, removeJobDirectory } from "./state-directory.ts";
@@ -23,6 +36,8 @@ export interface Ground {
   readonly cgroups: CgroupHost;
   /** An open /dev/null. */
   readonly nothing: number;
+  /** The namespace for `Facts.unowned`, where there is one. */
+  readonly unowned: number | undefined;
   /** The most that a job may ask for. */
   readonly ceiling: Ceiling;
 }
@@ -34,6 +49,8 @@ export interface Prepared {
   readonly enforced: Enforced;
   readonly cgroup: JobCgroup;
   readonly request: LaunchRequest;
+  /** The filter whose denials are to be reported. */
+  readonly denials?: Filter;
   /** Descriptors of the output files, for the pump: closed with close(2), not by the runtime. */
   readonly data: number;
   readonly index: number;
@@ -43,67 +60,74 @@ export interface Prepared {
   abandon(): Promise<void>;
 }
 
-/** By what each limit of a job is held: the kernel's part from its cgroup, the rest from us. */
-export function enforcedOf(held: JobCgroup["enforced"], spec: JobSpec, limits: Limits, nofileHard: number): Enforced {
+/** By what each limit and each hardening of a job is held: the kernel's part from its cgroup, the rest from us. */
+function enforcedOf(held: JobCgroup["enforced"], input: PlanInput): Enforced {
+  const { spec, limits, facts, policy, ids } = input;
   const nofile =
-    limits.nofile <= nofileHard
+    limits.nofile <= facts.nofileHard
       ? { by: "rlimit" as const }
-      : { by: "rlimit" as const, why: `no more than ${nofileHard}, the daemon's own hard limit` };
+      : { by: "rlimit" as const, why: `no more than ${facts.nofileHard}, the daemon's own hard limit` };
   return {
     ...held,
     nofile,
     output: { by: "tele" },
     timeout: spec.timeout === undefined ? { by: "none", why: "no timeout was asked for" } : { by: "tele" },
+    ...hardeningOf(policy, facts, { spec, ...(ids && { ids }) }),
   };
 }
 
-/** Refuses a job whose required limits this host cannot hold: LIMIT_NOT_ENFORCEABLE, every one of them named. */
-export function checkRequired(spec: JobSpec, enforced: Enforced): void {
-  const missing = LIMIT_NAMES.filter((name) => spec.require.includes(name) && enforced[name].by === "none");
-  if (missing.length === 0) return;
-  throw new TeleError("LIMIT_NOT_ENFORCEABLE", {
-    detail: `this host cannot hold ${missing.join(", ")}`,
-    hint: "see what it can with 'tele doctor', or leave the limit out of --require",
-    faults: missing.map((name) => ({
-      pointer: `/require/${spec.require.indexOf(name)}`,
-      detail: `${name} cannot be held: ${enforced[name].why ?? "not available"}`,
-    })),
-  });
+/** What an admitted job's program is made from: the same whenever the same daemon plans it on the same host. */
+function planInput({ facts }: Ground, spec: JobSpec, range: IdRange | undefined): PlanInput {
+  return {
+    spec,
+    policy: policyOf(spec),
+    limits: effectiveLimits(spec.limits),
+    identity: lookupUser(spec.user),
+    facts,
+    keeper: "daemon",
+    files: fileSources(spec.mounts),
+    ...(range && { ids: mapsOf(range) }),
+  };
 }
 
-/** The spec as this server takes it on: INVALID_ARGUMENT where it asks for more than the ceiling, lower defaults filled in. */
-export function admit(spec: JobSpec, ceiling: Ceiling): JobSpec {
-  const faults = ceilingFaults(spec.limits, ceiling);
-  if (faults.length === 0) return { ...spec, limits: underCeiling(spec.limits, ceiling) };
-  throw new TeleError("INVALID_ARGUMENT", {
-    detail: "the job asks for more than this server gives",
-    hint: "ask for less, or have the server's --limit-ceiling raised",
-    faults,
-  });
+/** By what everything would be held for this spec, before anything of it is made. */
+export function expectedOf(ground: Ground, spec: JobSpec): Enforced {
+  const input = planInput(ground, spec, undefined);
+  return enforcedOf(ground.cgroups.enforced(input.limits), input);
 }
 
-/** The program of an admitted job: the same one whenever the same daemon plans it on the same host. */
-export function programOf({ facts }: Ground, spec: JobSpec): Program {
-  return plan({ spec, limits: effectiveLimits(spec.limits), identity: lookupUser(spec.user), facts });
+/** The program of an admitted job whose user namespace has these ids. */
+export function programOf(ground: Ground, spec: JobSpec, range: IdRange | undefined): Program {
+  return plan(planInput(ground, spec, range));
 }
 
 /** Makes an admitted job's cgroup, directory and program. Throws TeleError, with nothing left behind. */
-export async function prepare(ground: Ground, id: string, paths: JobPaths, spec: JobSpec): Promise<Prepared> {
-  const { facts, cgroups } = ground;
-  const limits = effectiveLimits(spec.limits);
-  checkRequired(spec, enforcedOf(cgroups.enforced(limits), spec, limits, facts.nofileHard));
+export async function prepare(
+  ground: Ground,
+  id: string,
+  paths: JobPaths,
+  spec: JobSpec,
+  range: IdRange | undefined,
+): Promise<Prepared> {
+  const { cgroups } = ground;
+  const input = planInput(ground, spec, range);
+  const { limits } = input;
+  checkRequired(spec, enforcedOf(cgroups.enforced(limits), input));
   // The kernel makes directories and files on other threads while this one makes the program.
   const making = cgroups.create(id, limits);
   const filing = makeJobFiles(paths);
   const everything = Promise.allSettled([making, filing]);
   try {
-    const program = programOf(ground, spec);
+    const program = plan(input);
     const tether = assemble(program, hostArchitecture());
     await everything;
     const [cgroup, files] = [await making, await filing];
-    const enforced = enforcedOf(cgroup.enforced, spec, limits, facts.nofileHard);
+    const enforced = enforcedOf(cgroup.enforced, input);
     checkRequired(spec, enforced);
     const { directory, tasks } = cgroup;
+    const denials = isSupervised(input) ? filterFor(input.policy) : undefined;
+    const idmap =
+      input.ids && spec.mounts.some((mount) => isIdMapped(input, mount)) ? mappingNamespace(input.ids) : undefined;
     return {
       program,
       limits,
@@ -116,11 +140,15 @@ export async function prepare(ground: Ground, id: string, paths: JobPaths, spec:
         stdin: ground.nothing,
         cgroup: directory === undefined ? tasks : [directory, ...tasks],
         ...(cgroups.tethers !== undefined && { tetherCgroup: cgroups.tethers }),
+        ...(idmap !== undefined && { idmap }),
+        ...(ground.unowned !== undefined && isUnowned(input) && { unowned: ground.unowned }),
       },
+      ...(denials && { denials }),
       data: takeFromRuntime(files.data),
       index: takeFromRuntime(files.index),
       launched() {
         closeSync(files.exit);
+        if (idmap !== undefined) call("close", idmap);
         cgroup.closeDescriptors();
       },
       async abandon() {

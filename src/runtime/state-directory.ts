@@ -2,15 +2,12 @@
 import { closeSync, mkdirSync, open, readFileSync, rmdirSync, statSync, unlinkSync, writeSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { createHash } from "node:crypto";
-import { homedir } from "node:os";
-import { isAbsolute, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { promisify } from "node:util";
 import { TeleError } from "#errors";
+import { SYSTEM_STATE } from "./state-path.ts";
 import { isBusy, storeError, systemError } from "./store/sqlite-error.ts";
-
-/** Where the state is of a daemon that root runs without saying otherwise. */
-const SYSTEM_STATE = "/var/lib/tele";
 
 /** Paths of one state directory. */
 export interface StateDirectory {
@@ -31,19 +28,6 @@ export interface JobPaths {
   readonly index: string;
   /** The tether's exit record. */
   readonly exit: string;
-}
-
-/**
- * Where the state directory is: `$TELE_STATE_DIR`, else `/var/lib/tele` for root, else `$XDG_STATE_HOME/tele` (by
- * default `~/.local/state/tele`; a relative XDG path is ignored, as the XDG Base Directory Specification says).
- */
-export function stateDirectoryPath(environment: Readonly<Record<string, string | undefined>>, uid: number): string {
-  const chosen = environment["TELE_STATE_DIR"];
-  if (chosen) return resolve(chosen);
-  if (uid === 0) return SYSTEM_STATE;
-  const xdg = environment["XDG_STATE_HOME"];
-  const base = xdg && isAbsolute(xdg) ? xdg : join(environment["HOME"] || homedir(), ".local", "state");
-  return join(base, "tele");
 }
 
 /**

@@ -4,20 +4,25 @@ import { resolve } from "node:path";
 import { v7 as uuid } from "uuid";
 import { TeleError } from "#errors";
 import { signalNumber } from "#ffi/abi/signal.ts";
+import { call } from "#ffi/call.ts";
 import { native } from "#ffi/native.ts";
 import { jobParents } from "#host/cgroup/facts.ts";
 import { openCgroupHost } from "#host/cgroup/host.ts";
 import { readFacts } from "#host/facts.ts";
+import { openUnowned } from "#host/unowned.ts";
+import { type IdRange, openRanges, rangeOf } from "#host/id-ranges.ts";
 import type { Ceiling } from "#spec/ceiling.ts";
+import type { JobSpec } from "#spec/schema.ts";
+import { admit, daemonHost } from "./admission.ts";
 import { whenIdle } from "./idle.ts";
 import type { Jobs } from "./jobs.ts";
 import type { LiveJob } from "./live-job.ts";
 import { closedOutput } from "./output.ts";
 import { startPump } from "./pump/pump.ts";
-import { createRegistry, type Registry, type RegistryParts } from "./registry.ts";
+import { createRegistry, needsRange, type Registry, type RegistryParts } from "./registry.ts";
 import { isStorageFault, openReserve } from "./reserve.ts";
 import { killStrays, strayDirectories, takeOver } from "./restart.ts";
-import { admit, type Ground, prepare } from "./start.ts";
+import { type Ground, prepare, type Prepared } from "./start.ts";
 import {
   cgroupName,
   jobPaths,
@@ -39,6 +44,8 @@ export interface SupervisorOptions {
   readonly cgroupName?: string;
   /** The most that a job may ask for; nothing by default. */
   readonly ceiling?: Ceiling;
+  /** Host ids for the jobs' user namespaces, no other daemon's; see `defaultRange` for those used otherwise. */
+  readonly usernsRange?: IdRange;
   /** Called when the pump's thread died: nothing can be supervised any more, the process should go and be restarted. */
   readonly fatal: (error: Error) => void;
 }
@@ -54,6 +61,7 @@ export interface Supervisor extends Jobs {
 export async function openSupervisor(options: SupervisorOptions): Promise<Supervisor> {
   const { cgroupParent: parent, cgroupName: name = cgroupName(options.stateDirectory) } = options;
   const asked = stateDirectory(resolve(options.stateDirectory));
+  const range = rangeOf(options.usernsRange);
   const undo: (() => unknown)[] = [];
   try {
     const lock = openStateDirectory(asked);
@@ -75,14 +83,22 @@ export async function openSupervisor(options: SupervisorOptions): Promise<Superv
       v2: parents.some(({ by }) => by === "cgroup2"),
       v1: parents.filter(({ by }) => by === "cgroup1").length,
     };
-    const facts = { ...readFacts([state.path, ...options.hide.map(absolute)]), cgroup: ways };
+    const unowned = openUnowned();
+    undo.unshift(() => unowned && call("close", unowned.namespace));
+    const facts = {
+      ...(unowned && { unowned: unowned.points }),
+      ...readFacts([state.path, ...options.hide.map(absolute)]),
+      cgroup: ways,
+    };
     const ground: Ground = {
       facts,
       cgroups,
       nothing,
+      unowned: unowned?.namespace,
       ceiling: options.ceiling ?? {},
     };
-    const parts: RegistryParts = { state, store, pump, reserve, ground };
+    const ranges = openRanges({ range, taken: store.ranges() });
+    const parts: RegistryParts = { state, store, pump, reserve, ground, ranges };
     const idle = whenIdle(() => native().collectGarbage());
     undo.unshift(() => idle.close());
     const registry = createRegistry(parts);
@@ -130,7 +146,7 @@ async function recover(state: StateDirectory, store: Store, registry: Registry, 
 }
 
 function jobsOf(parts: RegistryParts, { live, birth, buried, tell, subscribe }: Registry): Jobs {
-  const { state, store, reserve, ground } = parts;
+  const { state, store, reserve, ground, ranges } = parts;
   /** Ids whose start is under way: on record, but a job exists for others only once its program runs. */
   const starting = new Set<string>();
 
@@ -145,6 +161,19 @@ function jobsOf(parts: RegistryParts, { live, birth, buried, tell, subscribe }: 
     });
   }
 
+  /** Launches with ids of its own, which are given back unless they are on record. */
+  async function launch(id: string, owner: string, spec: JobSpec): Promise<LiveJob> {
+    const range = needsRange(spec) ? ranges.take() : undefined;
+    let prepared: Prepared;
+    try {
+      prepared = await prepare(ground, id, jobPaths(state, id), spec, range);
+    } catch (error) {
+      if (range) ranges.give(range);
+      throw error;
+    }
+    return birth(id, owner, spec, prepared, range);
+  }
+
   return {
     async start({ spec, owner, id = uuid() }) {
       if (starting.has(id) || live.has(id) || store.get(id)) {
@@ -154,13 +183,12 @@ function jobsOf(parts: RegistryParts, { live, birth, buried, tell, subscribe }: 
           hint: `choose another name, or forget it with 'tele rm ${id}'`,
         });
       }
-      const admitted = admit(spec, ground.ceiling);
+      const admitted = admit(spec, daemonHost(ground.facts, ground.ceiling));
       starting.add(id);
       try {
         await buried(id);
         reserve.refill();
-        const prepared = await prepare(ground, id, jobPaths(state, id), admitted);
-        const job = await birth(id, owner, admitted, prepared);
+        const job = await launch(id, owner, admitted);
         tell("job.started", job.glance());
         return job.glance();
       } finally {
@@ -235,7 +263,9 @@ function jobsOf(parts: RegistryParts, { live, birth, buried, tell, subscribe }: 
         removeJobDirectory(jobPaths(state, id));
         store.remove(id);
       }
-      await store.durable();
+      // Whatever still runs of it under its ids is gone before another job gets them.
+      await Promise.all([store.durable(), buried(id)]);
+      if (record.userns) ranges.give(record.userns);
       tell("job.deleted", toJob(record));
     },
     output(id) {

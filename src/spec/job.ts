@@ -22,7 +22,9 @@ export type Reason =
 
 /** By what one limit is held; `why` says what the host lacks or which part of the limit is not held. */
 export interface EnforcedBy {
-  readonly by: "cgroup2" | "cgroup1" | "rlimit" | "tele" | "none";
+  readonly by: "cgroup2" | "cgroup1" | "rlimit" | "tele" | "kernel" | "none";
+  /** What exactly holds, where there is more than one way. */
+  readonly how?: string;
   readonly why?: string;
 }
 
@@ -39,7 +41,30 @@ export const LIMIT_NAMES = [
   "timeout",
 ] as const;
 export type LimitName = (typeof LIMIT_NAMES)[number];
-export type Enforced = Readonly<Record<LimitName, EnforcedBy>>;
+
+/** The hardening of a job, in listing order: what each means is in `program/hardening.ts`. */
+export const HARDENING_NAMES = [
+  "userns",
+  "namespaces",
+  "root",
+  "capabilities",
+  "noNewPrivileges",
+  "seccomp",
+  "landlock",
+  "maskedPaths",
+  "devices",
+  "keyring",
+  "descriptors",
+  "tether",
+] as const;
+export type HardeningName = (typeof HARDENING_NAMES)[number];
+
+/** What a job can `require` to be held. */
+export const REQUIRE_NAMES = [...LIMIT_NAMES, ...HARDENING_NAMES] as const;
+export type RequireName = (typeof REQUIRE_NAMES)[number];
+
+/** By what each limit and each hardening of a job is held. Jobs of older versions lack the hardening. */
+export type Enforced = Readonly<Record<LimitName, EnforcedBy>> & Readonly<Partial<Record<HardeningName, EnforcedBy>>>;
 
 /** Use of resources, live or final. Times in microseconds, the rest in bytes or counts; absent where nothing measures it. */
 export interface Usage {
@@ -71,7 +96,20 @@ export interface EndRecord {
   readonly message?: string;
   readonly step?: string;
   readonly errno?: string;
+  /**
+   * System calls that its filter denied, with how often, where it was asked for; the most frequent first, 64 at most. Left
+   * out where the daemon changed during the job's life, since nobody can say then what is missing.
+   */
+  readonly deniedCalls?: readonly DeniedCall[];
   readonly usage: Usage;
+}
+
+/** A system call that a filter denied. */
+export interface DeniedCall {
+  /** Its name on this machine, or its number where it has none; `others` for all numbers from 1024 on. */
+  readonly call: string;
+  /** A call that a signal interrupts is made, and may be counted, again. */
+  readonly count: number;
 }
 
 /** A job as the API shows it. Times are RFC 3339 in UTC with nanoseconds. */
@@ -90,6 +128,8 @@ export interface Job {
   /** The main process as the host numbers it, while it runs. */
   readonly pid?: number;
   readonly enforced: Enforced;
+  /** Host ids of its user namespace: 0 inside is `start` outside, and so on up to `count`. Nobody else has them while the job is kept. */
+  readonly userns?: { readonly start: number; readonly count: number };
   readonly usage: Usage;
   readonly end?: EndRecord;
 }

@@ -2,12 +2,18 @@
 import { z } from "zod";
 import { parseDuration, parseSize } from "./quantity.ts";
 import { NOFILE_HARD } from "./limits.ts";
-import { LIMIT_NAMES } from "./job.ts";
+import { REQUIRE_NAMES } from "./job.ts";
+import { MountSchema, RootSchema } from "./mounts.ts";
+import { SecuritySchema } from "./security.ts";
+import { UlimitsSchema } from "./ulimits.ts";
 
 /** Longest single argument the kernel takes, NUL included (MAX_ARG_STRLEN, execve(2)). */
 export const MAX_ARGUMENT_BYTES = 131_072;
 /** Most bytes of arguments and environment together: a quarter of the 8 MiB stack that the kernel allows for (execve(2)). */
 export const MAX_ARGUMENTS_BYTES = 1_048_576;
+
+/** Most mounts of one job. */
+export const MOST_MOUNTS = 64;
 
 const byteLength = (text: string): number => Buffer.byteLength(text);
 const noNul = (text: string): boolean => !text.includes("\0");
@@ -76,6 +82,7 @@ export const JobSpecSchema = z
       .min(1, "must name a program")
       .refine((c) => c[0] !== "", "must name a program"),
     env: z.record(environmentName, text).default({}),
+    clearEnv: z.boolean().optional().meta({ description: "`true`: nothing but `env`, not even PATH and HOME." }),
     workdir: text.refine((p) => p.startsWith("/"), "must be an absolute path").default("/"),
     user: z
       .string()
@@ -88,7 +95,11 @@ export const JobSpecSchema = z
     labels: z.record(labelName, z.string().max(255)).default({}),
     timeout: duration.optional(),
     limits: LimitsSchema.default({}),
-    require: z.array(z.enum(LIMIT_NAMES)).default([]),
+    ulimits: UlimitsSchema.default({}),
+    require: z.array(z.enum(REQUIRE_NAMES)).default([]),
+    root: RootSchema.default({ type: "host" }),
+    mounts: z.array(MountSchema).max(MOST_MOUNTS).default([]),
+    security: SecuritySchema.default({}),
   })
   .refine((spec) => argumentBytes(spec) <= MAX_ARGUMENTS_BYTES, {
     path: ["command"],

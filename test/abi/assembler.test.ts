@@ -269,3 +269,15 @@ test("aarch64: a branch beyond the reach of its encoding is refused", () => {
   asm.label("far");
   expect(() => asm.finish()).toThrow("far is too far away");
 });
+
+for (const architecture of ["x86_64", "aarch64"] as const) {
+  test(`${architecture}: a trap is an instruction that no processor knows`, () => {
+    const [line = ""] = read(architecture, (asm) => asm.trap());
+    expect(line).toMatch(architecture === "x86_64" ? /^ud2/ : /^udf\s+#0$/);
+  });
+
+  test(`${architecture}: half a value is loaded with 32 bits, the upper ones cleared`, () => {
+    const text = read(architecture, (asm) => asm.syscall(0, [{ kind: "half", offset: 4 }])).join("\n");
+    expect(text).toMatch(architecture === "x86_64" ? /mov\s+edi,DWORD PTR ds:0x/ : /ldr\s+w0, ?\[x16\]/);
+  });
+}

@@ -20,8 +20,17 @@ const offsets = (
   inC: (key) => (key === "size" ? `sizeof(${type})` : `offsetof(${type}, ${fields[key] ?? key})`),
 });
 
+/** Instructions that are not a conditional jump. */
+const BPF_IN_C: Readonly<Record<string, string>> = {
+  LOAD: "BPF_LD | BPF_W | BPF_ABS",
+  AND: "BPF_ALU | BPF_AND | BPF_K",
+  JUMP: "BPF_JMP | BPF_JA",
+  RETURN: "BPF_RET | BPF_K",
+};
+
 /** Module, export, and what it is in C. A record's keys are appended or looked up; a function has tests of its own. */
 export const HELD: Readonly<Record<string, Readonly<Record<string, Held>>>> = {
+  "audit.ts": { AUDIT_ARCH: prefix("AUDIT_ARCH_") },
   "capabilities.ts": {
     LINUX_CAPABILITY_VERSION_3: is("_LINUX_CAPABILITY_VERSION_3"),
     CAP_LAST_CAP: is("CAP_LAST_CAP"),
@@ -40,7 +49,7 @@ export const HELD: Readonly<Record<string, Readonly<Record<string, Held>>>> = {
     EPOLL_EVENT: offsets("struct epoll_event", {}),
   },
   "errno.ts": { ERRNO: prefix("") },
-  "fcntl.ts": { O: prefix("O_"), F: prefix("F_"), AT: prefix("AT_"), F_SEAL: prefix("F_SEAL_") },
+  "fcntl.ts": { O: prefix("O_"), F: prefix("F_"), AT: prefix("AT_"), F_SEAL: prefix("F_SEAL_"), LOCK: prefix("LOCK_") },
   "flags.ts": {},
   "memfd.ts": { MFD: prefix("MFD_") },
   "mount-api.ts": {
@@ -54,6 +63,10 @@ export const HELD: Readonly<Record<string, Readonly<Record<string, Held>>>> = {
     SIOC: prefix("SIOC"),
     IFF: prefix("IFF_", "libc"),
     IFREQ: offsets("struct ifreq", { name: "ifr_name", flags: "ifr_flags" }, "libc"),
+  },
+  "personality.ts": {
+    PERSONALITY: { headers: "kernel", inC: (key) => (key === "LINUX" ? "PER_LINUX" : key) },
+    PERSONALITY_ASK: is("0xffffffffU"),
   },
   "prctl.ts": { PR: prefix("PR_"), PR_CAP_AMBIENT_CLEAR_ALL: is("PR_CAP_AMBIENT_CLEAR_ALL") },
   "resource.ts": {
@@ -70,17 +83,44 @@ export const HELD: Readonly<Record<string, Readonly<Record<string, Held>>>> = {
       oublock: "ru_oublock",
     }),
   },
+  "protocols.ts": {
+    FAMILY: prefix("AF_", "libc"),
+    NETLINK: prefix("NETLINK_"),
+    IPPROTO: prefix("IPPROTO_", "libc"),
+  },
+  "seccomp.ts": {
+    SECCOMP: prefix("SECCOMP_"),
+    SECCOMP_FILTER_FLAG: prefix("SECCOMP_FILTER_FLAG_"),
+    SECCOMP_RET: { headers: "kernel", inC: (key) => `SECCOMP_RET_${key} & 0xffffffffU` },
+    SECCOMP_DATA: offsets("struct seccomp_data", {}),
+    SECCOMP_NOTIF: offsets("struct seccomp_notif", {}),
+    SECCOMP_NOTIF_RESP: offsets("struct seccomp_notif_resp", {}),
+    SECCOMP_IOCTL_NOTIF: prefix("SECCOMP_IOCTL_NOTIF_"),
+    SECCOMP_USER_NOTIF_FLAG_CONTINUE: is("SECCOMP_USER_NOTIF_FLAG_CONTINUE"),
+    BPF: { headers: "kernel", inC: (key) => BPF_IN_C[key] ?? `BPF_JMP | BPF_${key} | BPF_K` },
+    BPF_MAXINSNS: is("BPF_MAXINSNS"),
+  },
   "signal.ts": {
     SIG: prefix("SIG"),
     SIG_HOW: prefix("SIG_"),
     SIGSET_SIZE: is("sizeof(sigset_t)"),
     SIGACTION_SIZE: is("sizeof(struct sigaction)"),
+    SIGACTION: offsets("struct sigaction", {
+      handler: "sa_handler",
+      flags: "sa_flags",
+      restorer: "sa_restorer",
+      mask: "sa_mask",
+    }),
+    SIG_IGN: is("SIG_IGN"),
+    SA: prefix("SA_"),
+    SI_KERNEL: is("SI_KERNEL"),
     // Of the C library: the kernel's `_NSIG` is not among the headers that it exports on x86_64.
     LAST_SIGNAL: { headers: "libc", inC: "NSIG - 1" },
   },
   "socket.ts": { AF: prefix("AF_", "libc"), SOCK: prefix("SOCK_", "libc") },
   "stat.ts": { S_IFCHR: is("S_IFCHR") },
   "time.ts": { CLOCK: prefix("CLOCK_") },
+  "tty.ts": { TIOC: prefix("TIOC", "libc"), TCGETS: { headers: "libc", inC: "TCGETS" } },
   "wait.ts": {
     P: prefix("P_"),
     W: { headers: "kernel", inC: (key) => (key === "ALL" ? "__WALL" : `W${key}`) },
@@ -111,16 +151,22 @@ export const KERNEL_HEADERS = [
   "asm/siginfo.h",
   "asm/signal.h",
   "asm/unistd.h",
+  "linux/audit.h",
   "linux/capability.h",
   "linux/close_range.h",
   "linux/eventpoll.h",
   "linux/fcntl.h",
+  "linux/filter.h",
+  "linux/ioctl.h",
   "linux/memfd.h",
   "linux/mman.h",
   "linux/mount.h",
+  "linux/netlink.h",
+  "linux/personality.h",
   "linux/prctl.h",
   "linux/resource.h",
   "linux/sched.h",
+  "linux/seccomp.h",
   "linux/sockios.h",
   "linux/stat.h",
   "linux/time.h",
@@ -131,9 +177,11 @@ export const KERNEL_HEADERS = [
 export const LIBC_HEADERS = [
   "stddef.h",
   "net/if.h",
+  "netinet/in.h",
   "signal.h",
   "stdio.h",
   "string.h",
+  "sys/ioctl.h",
   "sys/mount.h",
   "sys/socket.h",
   "sys/sysmacros.h",

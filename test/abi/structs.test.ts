@@ -1,6 +1,6 @@
 // Structures that we fill, byte for byte as C fills them, on both machines.
 import { expect, test } from "bun:test";
-import { capHeader, noCapabilities } from "#ffi/abi/capabilities.ts";
+import { capHeader, capData } from "#ffi/abi/capabilities.ts";
 import { CLONE, CLONE_CLEAR_SIGHAND, CLONE_INTO_CGROUP, cloneArgs } from "#ffi/abi/clone.ts";
 import { MOUNT_ATTR, mountAttr } from "#ffi/abi/mount-api.ts";
 import { rlimit } from "#ffi/abi/resource.ts";
@@ -34,7 +34,7 @@ const STRUCTURES: Readonly<Record<string, readonly [inC: string, ours: Uint8Arra
     "struct __user_cap_header_struct it = { .version = _LINUX_CAPABILITY_VERSION_3, .pid = 0 };",
     capHeader(),
   ],
-  cap_data: ["struct __user_cap_data_struct it[_LINUX_CAPABILITY_U32S_3] = {};", noCapabilities()],
+  cap_data: ["struct __user_cap_data_struct it[_LINUX_CAPABILITY_U32S_3] = {};", capData([])],
   sigaction: ["struct sigaction it = { .sa_handler = SIG_DFL };", new Uint8Array(SIGACTION_SIZE)],
   sigset: ["sigset_t it = {0};", new Uint8Array(SIGSET_SIZE)],
 };

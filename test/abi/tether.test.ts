@@ -60,6 +60,7 @@ async function live(architecture: Architecture, status: number, steps: (words: s
   // execve under emulation goes to this machine's kernel: the workload brings its own emulator.
   const program: Program = verify({
     namespaces: CLONE.NEWPID | CLONE.NEWNS,
+    keeper: "daemon",
     steps: steps([...emulator, path("workload")]),
   });
   writeFileSync(path("tether"), assemble(program, architecture));

@@ -1,97 +1,107 @@
 /** Whole processes side by side: how long until `/bin/true` in fresh namespaces is over. */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { programPath } from "#test/support/needs.ts";
-import { ociBundle } from "./oci.ts";
+import { type Contender, contendersIn, NAMES, type Place } from "./contenders.ts";
+import { compileFloor } from "./floor.ts";
 import { compile, type Responder, responder, timed } from "./responder.ts";
-import { median, ms, pairedRatio, quantile, table } from "./table.ts";
-
-interface Contender {
-  name: string;
-  args: (round: number) => readonly string[];
-  /** One in so many rounds only: for what takes a tenth of a second and more. */
-  every?: number;
-  /** OCI runtimes want a mounted root and no hybrid cgroups: they run in a mount namespace made so. */
-  prepared?: boolean;
-}
+import { type Goal, goals, median, ms, pairedRatio, quantile, table } from "./table.ts";
 
 const rounds = 60;
-const namespaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--fork", "--mount-proc"];
-const bindings = ["--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/run"];
+/** nobody, as the kernel and every distribution number it. */
+const nobody = "65534";
 
-function contendersIn(folder: string, root: string): Contender[] {
-  const bundle = ociBundle(folder, root);
-  const oci = (name: string) => (round: number) => [name, "run", "--bundle", bundle, `tele-bench-${round}`];
-  const podman = join(folder, "podman");
-  const store = ["--root", podman, "--runroot", `${podman}-run`, "--cgroup-manager=cgroupfs", "--events-backend=none"];
-  const limits = ["--ulimit=nofile=1024:4096", "--ulimit=nproc=1000:1000"];
-  // Without the last two it copies the host's own /tmp and /run into the container's.
-  const mounts = ["--read-only", "--read-only-tmpfs=false", "--tmpfs=/tmp:notmpcopyup", "--tmpfs=/run:notmpcopyup"];
-  const run = ["run", "--rm", "--network=none", ...mounts, ...limits, "--rootfs", root, "/bin/true"];
-  return [
-    { name: "unshare", args: () => ["unshare", ...namespaces, "/bin/true"] },
-    { name: "bwrap", args: () => ["bwrap", ...bindings, "--unshare-all", "--die-with-parent", "/bin/true"] },
-    { name: "crun", args: oci("crun"), prepared: true },
-    { name: "runc", args: oci("runc"), every: 2, prepared: true },
-    { name: "podman", args: () => ["podman", ...store, ...run], every: 6, prepared: true },
-    { name: "systemd-run", args: () => ["systemd-run", "--quiet", "--wait", "--collect", "/bin/true"], every: 2 },
-    { name: "/bin/true alone", args: () => ["/bin/true"] },
-  ];
-}
+/** Nanoseconds by round. */
+type Samples = Map<string, Map<number, number>>;
 
-/** The section `processes`: everything that is installed, interleaved with the floor, as a Markdown table. */
+/** The section `processes`: everything that is installed, interleaved, as Markdown. */
 export async function processes(): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), "tele-bench-"));
+  chmodSync(folder, 0o755);
   const root = join(folder, "root");
   mkdirSync(root);
-  const floor = [compile(folder, "floor"), "once"].join("\x1f");
-  const clock = compile(folder, "stopwatch");
-  const prepare = `mount --bind / ${root} && { umount /sys/fs/cgroup/unified 2>/dev/null || :; } && exec ${clock}`;
-  const plain = responder(clock, []);
-  const prepared = responder("unshare", ["--mount", "sh", "-c", prepare]);
-  const ask = (contender: Contender, round: number): Promise<string> =>
-    (contender.prepared === true ? prepared : plain).ask(contender.args(round).join("\x1f"));
   const before = podmanCgroups();
-
+  const places = placesIn(folder, root);
+  const samples: Samples = new Map();
   const notes: string[] = [];
-  const samples = new Map<string, { own: number[]; base: number[] }>();
-  const floors: number[] = [];
+  const ask = ({ place = "root", args }: Contender, round: number): Promise<string> =>
+    places[place].ask(args(round).join("\x1f"));
   try {
     const runnable: Contender[] = [];
-    for (const contender of contendersIn(folder, root)) {
+    for (const contender of await contendersIn(folder, root, compileFloor(folder).floor)) {
       const [program = ""] = contender.args(0);
       if (!program.startsWith("/") && programPath(program) === undefined)
-        notes.push(`${contender.name}: not installed`);
+        notes.push(`${contender.name}: not installed${contender.missing ? ` (${contender.missing})` : ""}`);
       // Once without counting: it warms up, and shows what cannot run here at all.
       else if (!(await ask(contender, -1)).endsWith(" 0")) notes.push(`${contender.name}: does not run here`);
       else runnable.push(contender);
     }
     for (let round = 0; round < rounds; round++) {
-      const base = timed(await plain.ask(floor));
-      floors.push(base);
       for (const contender of runnable.filter(({ every = 1 }) => round % every === 0)) {
-        const kept = samples.get(contender.name) ?? { own: [], base: [] };
-        kept.own.push(timed(await ask(contender, round)));
-        kept.base.push(base);
-        samples.set(contender.name, kept);
+        const own = samples.get(contender.name) ?? new Map<number, number>();
+        samples.set(contender.name, own.set(round, timed(await ask(contender, round))));
       }
     }
   } finally {
-    await Promise.all([plain, prepared].map((one: Responder) => one.close()));
+    await Promise.all(Object.values(places).map((one) => one.close()));
     for (const made of podmanCgroups().filter((cgroup) => !before.includes(cgroup))) removeCgroup(made);
     rmSync(folder, { recursive: true, force: true });
   }
-  const rows = [...samples].map(([name, { own, base }]) => [
+  return report(samples, notes);
+}
+
+/** Who starts and times the programs, without a runtime of its own. */
+function placesIn(folder: string, root: string): Record<Place, Responder> {
+  const clock = compile(folder, "stopwatch");
+  // OCI runtimes want a mounted root and no hybrid cgroups: they run in a mount namespace made so.
+  const prepare = `mount --bind / ${root} && { umount /sys/fs/cgroup/unified 2>/dev/null || :; } && exec ${clock}`;
+  const drop = ["--reuid", nobody, "--regid", nobody, "--clear-groups", "--inh-caps=-all", clock];
+  return {
+    root: responder(clock, []),
+    user: responder("setpriv", drop, { PATH: process.env["PATH"], HOME: "/" }),
+    prepared: responder("unshare", ["--mount", "sh", "-c", prepare]),
+  };
+}
+
+function report(samples: Samples, notes: readonly string[]): string {
+  const values = (name: string): number[] => [...(samples.get(name)?.values() ?? [])];
+  const ratio = (name: string, base: string): number => {
+    const others = samples.get(base) ?? new Map<number, number>();
+    const rounds = [...(samples.get(name) ?? [])].filter(([round]) => others.has(round));
+    const pair = rounds.map(([round, own]) => [own, others.get(round) ?? Number.NaN] as const);
+    if (pair.length === 0) return Number.NaN;
+    return pairedRatio(
+      pair.map(([own]) => own),
+      pair.map(([, other]) => other),
+    );
+  };
+  const times = (value: number): string => (Number.isNaN(value) ? "–" : `${value.toFixed(2)} ×`);
+  const rows = [...samples.keys()].map((name) => [
     name,
-    ms(median(own)),
-    ms(quantile(own, 0.95)),
-    `${pairedRatio(own, base).toFixed(2)} ×`,
-    String(own.length),
+    ms(median(values(name))),
+    ms(quantile(values(name), 0.95)),
+    times(ratio(name, NAMES.floor)),
+    times(ratio(name, NAMES.bwrap)),
+    String(values(name).length),
   ]);
-  rows.unshift(["C floor", ms(median(floors)), ms(quantile(floors, 0.95)), "1.00 ×", String(floors.length)]);
-  const missing = notes.length === 0 ? "" : `\n\n${notes.join("; ")}.`;
-  return `${table(["`/bin/true` as a whole process", "median", "p95", "of the floor", "runs"], rows)}${missing}`;
+  const list: Goal[] = (
+    [
+      [NAMES.tele, NAMES.bwrap, 1.4, "≤ 1.4 ×"],
+      [NAMES.userTele, NAMES.userBwrap, 1.4, "≤ 1.4 ×"],
+      [NAMES.tele, NAMES.nsjail, 1, "< 1 ×"],
+      [NAMES.tele, NAMES.crun, 1, "< 1 ×"],
+      [NAMES.tele, NAMES.runc, 0.25, "≤ 0.25 ×"],
+    ] as const
+  ).flatMap(([own, other, most, goal]) => {
+    const measured = ratio(own, other);
+    return Number.isNaN(measured)
+      ? []
+      : [{ what: `${own}, of ${other}`, measured: times(measured), goal, met: measured <= most }];
+  });
+  const missing = notes.length === 0 ? [] : [`${notes.join("; ")}.`];
+  const head = ["`/bin/true` as a whole process", "median", "p95", "of the floor", "of bwrap", "runs"];
+  return [table(head, rows), ...missing, ...(list.length > 0 ? [goals(list)] : [])].join("\n\n");
 }
 
 /** The cgroups that podman leaves behind when nothing is in them any more. */

@@ -9,6 +9,7 @@ import { machine } from "./machine.ts";
 
 const sections: Record<string, { title: string; measure: () => Promise<string> }> = {
   launch: { title: "Launch", measure: async () => (await import("./launch.ts")).launches() },
+  hardening: { title: "Hardening", measure: async () => (await import("./hardening.ts")).hardening() },
   processes: { title: "Whole processes", measure: async () => (await import("./processes.ts")).processes() },
   http: { title: "HTTPS", measure: async () => (await import("./http.ts")).http() },
   output: { title: "Output", measure: async () => (await import("./output.ts")).output() },

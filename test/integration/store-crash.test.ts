@@ -27,9 +27,9 @@ import {
   openStateDirectory,
   removeJobDirectory,
   stateDirectory,
-  stateDirectoryPath,
   type StateDirectory,
 } from "#runtime/state-directory.ts";
+import { stateDirectoryPath } from "#runtime/state-path.ts";
 import { openStore } from "#runtime/store/store.ts";
 
 let parent: string;

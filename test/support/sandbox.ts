@@ -8,7 +8,8 @@ import { SIG } from "#ffi/abi/signal.ts";
 import { CLD, P, SIGINFO, W } from "#ffi/abi/wait.ts";
 import { call, must, scratch } from "#ffi/call.ts";
 import { hostArchitecture } from "#ffi/syscalls.ts";
-import { ignoredSignals } from "#host/facts.ts";
+import { heldCapabilities, ignoredSignals } from "#host/facts.ts";
+import { fileSources } from "#host/mount-sources.ts";
 import { assemble, RELEASE_SIGNAL } from "#program/assemble.ts";
 import { plan } from "#program/compose.ts";
 import { TETHER_FD } from "#program/descriptors.ts";
@@ -24,7 +25,9 @@ import {
 } from "#program/report.ts";
 import type { Program } from "#program/step.ts";
 import { type Launched, launch, type LaunchRequest } from "#runtime/launch.ts";
+import { mapsOf } from "#spec/facts.ts";
 import { effectiveLimits } from "#spec/limits.ts";
+import { policyOf } from "#spec/policy.ts";
 import { type JobSpecInput, JobSpecSchema } from "#spec/schema.ts";
 import { need } from "./needs.ts";
 
@@ -77,7 +80,7 @@ export interface Lived {
   readonly status: number;
 }
 
-const OWN = CLONE.NEWPID | CLONE.NEWNS | CLONE.NEWUTS | CLONE.NEWIPC | CLONE.NEWNET;
+const OWN = CLONE.NEWPID | CLONE.NEWNS;
 const PATIENCE_MS = 20_000;
 const memory = scratch(2 ** 20);
 
@@ -107,6 +110,7 @@ export function sandboxInput(spec: JobSpecInput, { identity, facts }: SandboxOpt
   const parsed = JobSpecSchema.parse(spec);
   return {
     spec: parsed,
+    policy: policyOf(parsed),
     limits: effectiveLimits(parsed.limits),
     identity: { uid: 0, gid: 0, groups: [], home: "/root", ...identity },
     facts: {
@@ -115,8 +119,14 @@ export function sandboxInput(spec: JobSpecInput, { identity, facts }: SandboxOpt
       nofileHard: 4096,
       hide: [],
       cgroup: { v2: false, v1: 0 },
+      privileged: true,
+      held: heldCapabilities(readFileSync("/proc/self/status", "utf8")),
+      landlock: 0,
       ...facts,
     },
+    ids: mapsOf({ start: 2 ** 31, count: 65_536 }),
+    keeper: "daemon",
+    files: fileSources(parsed.mounts),
   };
 }
 

@@ -1,5 +1,6 @@
 /** A supervisor of its own for one test: its state directory, its cgroup name, and nothing left behind. */
 import { test } from "bun:test";
+import { randomUUID } from "node:crypto";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -64,7 +65,7 @@ export function specOf(spec: Partial<JobSpecInput>): JobSpec {
 export function makePlace(parent = tmpdir()): Place {
   made += 1;
   const stateDirectory = join(mkdtempSync(join(parent, "tele-test-")), "state");
-  return { stateDirectory, cgroupName: `tele-test-${process.pid}-${made}` };
+  return { stateDirectory, cgroupName: `tele-test-${randomUUID().slice(0, 8)}-${made}` };
 }
 
 /** Opens a supervisor in a place. */

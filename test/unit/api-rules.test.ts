@@ -2,8 +2,9 @@
 import { describe, expect, test } from "bun:test";
 import type { PeerCertificate } from "node:tls";
 import { createAudit } from "#api/audit.ts";
-import { allowsAction, listScope, maySee, type Action } from "#api/authorization.ts";
+import { allowsAction, allowsSpec, listScope, maySee, type Action } from "#api/authorization.ts";
 import { readPeer, refusal, type Identity, type Role } from "#api/identity.ts";
+import { JobSpecSchema } from "#spec/schema.ts";
 
 const who = (user: string, ...roles: Role[]): Identity => ({ user, roles, fingerprint: "ab".repeat(32) });
 
@@ -74,6 +75,33 @@ describe("roles", () => {
       expect(allowsAction(who("x"), action)).toMatchObject({ allowed: false, code: "PERMISSION_DENIED" });
     expect(allowsAction(who("x"), "health.get").allowed).toBe(true);
     expect(allowsAction(who("x"), "openapi.get").allowed).toBe(true);
+  });
+
+  test("what relaxes the sandbox or reaches into the host is for admins, each with what one can do instead", () => {
+    const spec = JobSpecSchema.parse({
+      command: ["x"],
+      security: { profile: "dev", share: ["net"] },
+      mounts: [{ type: "bind", source: "/etc", target: "/tmp/x" }],
+    });
+    expect(allowsSpec(who("x", "admin"), spec).allowed).toBe(true);
+    expect(allowsSpec(who("x", "operator"), spec)).toEqual({
+      allowed: false,
+      code: "PERMISSION_DENIED",
+      detail: "3 fields need the role admin",
+      hint: "leave it out, or ask for a certificate with: tele cert issue NAME --role admin",
+      faults: [
+        { pointer: "/security/profile", detail: "needs the role admin; strict and default do not" },
+        {
+          pointer: "/security/share",
+          detail: "needs the role admin; without it every namespace is the job's own",
+        },
+        {
+          pointer: "/mounts/0",
+          detail: "needs the role admin; a tmpfs does not, and the host's tree can be read without a bind mount",
+        },
+      ],
+    });
+    expect(allowsSpec(who("x", "operator"), JobSpecSchema.parse({ command: ["x"] })).allowed).toBe(true);
   });
 
   test("jobs are seen by their owner and by admins", () => {

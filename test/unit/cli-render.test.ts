@@ -38,6 +38,12 @@ describe("errors", () => {
     expect(flagOf("/limits/io/wbps")).toBe("--io wbps");
     expect(flagOf("?jobId")).toBe("--name");
     expect(flagOf("/else/where")).toBe("/else/where");
+    expect(flagOf("/mounts/0/source")).toBe("mount 1's source");
+    expect(flagOf("/mounts/2")).toBe("mount 3");
+    expect(flagOf("/security/capAdd/1")).toBe("--cap-add");
+    expect(flagOf("/security/seccomp/syscalls/3/action")).toBe("--seccomp at /syscalls/3/action");
+    expect(flagOf("/security/clock/boottime")).toBe("--clock-offset boottime");
+    expect(flagOf("/ulimits/core")).toBe("--ulimit core");
   });
 
   test("name the step to blame once", () => {
@@ -157,6 +163,54 @@ describe("tables", () => {
     expect(page).toMatch(/io, write +40 MiB\/s, 1000\/s +nothing: no such controller/);
     expect(page).toMatch(/memory-high +384 MiB +cgroup2/);
     expect(page.split("\n").every((line) => line.length <= 80)).toBe(true);
+  });
+});
+
+describe("the page of a job", () => {
+  const now = Date.parse("2026-11-22T12:00:00Z");
+  const plain = (_color: string, text: string) => text;
+  const base = makeJob("a");
+  const spec = { ...base.spec, security: { profile: "dev" as const } };
+
+  test("has a line for each hardening, with words where there is more to say than that the kernel holds it", () => {
+    const enforced = {
+      ...base.enforced,
+      userns: { by: "kernel", how: "uid 0 is 1065536 outside, 65536 ids" },
+      namespaces: { by: "kernel", how: "pid, mount", why: "net shared with the host" },
+      capabilities: { by: "kernel", how: Array.from({ length: 14 }, () => "NET_BIND_SERVICE").join(", ") },
+      noNewPrivileges: { by: "none", why: "relaxed by the profile dev" },
+      landlock: { by: "none", why: "not asked for" },
+      keyring: { by: "kernel" },
+    } as const;
+    const job = makeJob("a", { spec, enforced, userns: { start: 1_065_536, count: 65_536 } });
+    const page = renderStatus(job, now, plain);
+    expect(page).toContain("Ids       0-65535 are 1065536-1131071 on the host\n");
+    expect(page).toContain("\nSandbox (profile dev)\n  userns             uid 0 is 1065536 outside, 65536 ids\n");
+    expect(page).toContain("\n  namespaces         pid, mount; net shared with the host\n");
+    expect(page).toContain("\n  no-new-privileges  nothing: relaxed by the profile dev\n");
+    expect(page).toContain("\n  keyring            kernel\n");
+    expect(page.split("\n").every((line) => line.length <= 80)).toBe(true);
+    const yellow = renderStatus(job, now, (color, text) => (color === "yellow" ? `<${text}>` : text));
+    expect(yellow).toMatch(/<.*no-new-privileges.*>/);
+    expect(yellow).not.toMatch(/<.*landlock.*>/);
+  });
+
+  test("of a job of an older version has no such lines", () => {
+    const { security: _, ...old } = base.spec;
+    expect(renderStatus(makeJob("a", { spec: old as typeof base.spec }), now, plain)).not.toContain("Sandbox");
+  });
+
+  test("names the system calls that were denied", () => {
+    const end = { reason: "EXITED", exitCode: 0, usage } as const;
+    const denied = [
+      { call: "ptrace", count: 3 },
+      { call: "mount", count: 1 },
+    ];
+    const page = (deniedCalls: typeof denied) =>
+      renderStatus(ended(base, { end: { ...end, deniedCalls } }), now, plain);
+    expect(page(denied)).toContain("Denied    ptrace ×3, mount\n");
+    expect(page([])).toContain("Denied    no system call\n");
+    expect(renderStatus(ended(base), now, plain)).not.toContain("Denied");
   });
 });
 

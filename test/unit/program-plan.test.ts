@@ -43,21 +43,37 @@ for (const [name, of] of Object.entries(INPUTS)) {
 
   test(`${name}: what protects comes before what it protects from`, () => {
     const program = plan(of);
-    before(program, "mounts.private", "root.clone");
-    before(program, "root.read-only", "root.attach");
-    before(program, "dev.null", "proc.cover-kcore");
+    const { policy } = of;
+    before(program, "mounts.private", "root.attach");
+    if (of.spec.root.type === "host") before(program, "root.read-only", "root.attach");
+    before(program, "dev.null", "proc.mount");
     // In a user namespace a new /proc may be mounted only while an old one can be seen (mount_namespaces(7)).
     before(program, "proc.mount", "pivot.detach");
     before(program, "pivot.detach", "workload.fork");
-    before(program, "workload.fork", "cgroup.unshare");
-    before(program, "cgroup.unshare", "capabilities.bound");
+    before(program, "workload.close", "workdir.enter");
     before(program, "workload.descriptors", "workload.exec");
-    before(program, "capabilities.bound", "identity.uid");
-    before(program, "identity.groups", "identity.gid");
     before(program, "identity.gid", "identity.uid");
     before(program, "identity.uid", "capabilities.drop");
-    before(program, "capabilities.drop", "privileges.lock");
-    before(program, "privileges.lock", "workdir.enter");
+    before(program, "keyring.join", "workload.await");
+    before(program, "workdir.enter", "workload.await");
+    if (labels(program).includes("identity.groups")) before(program, "identity.groups", "identity.gid");
+    if (policy.noNewPrivileges) before(program, "privileges.lock", "workdir.enter");
+    if (!policy.share.includes("cgroup")) before(program, "workload.fork", "cgroup.unshare");
+    if (labels(program).includes("seccomp.install")) before(program, "capabilities.drop", "seccomp.install");
+  });
+
+  test(`${name}: the tether has dropped everything before the workload may begin`, () => {
+    const own = plan(of).steps.filter((step) => step.tether);
+    const order = own.map(({ label }) => label);
+    expect(order.slice(-6)).toEqual([
+      "guard.bound",
+      "guard.ambient",
+      "guard.drop",
+      "guard.lock",
+      "guard.filter",
+      "guard.go",
+    ]);
+    if (of.policy.userns === "private") expect(order.indexOf("map.go")).toBe(order.length - 7);
   });
 
   test(`${name}: assembled, it fits beside its neighbours in a few pages`, () => {

@@ -13,12 +13,13 @@ const fork = step(
 const exec = step("workload.exec", "execve", ["/bin/true", { vector: ["true"] }, { vector: [] }]);
 
 const namespaces = CLONE.NEWPID | CLONE.NEWNS;
+const keeper = "daemon" as const;
 
 /** The faults of a good program with these steps in front. */
-const faultsOf = (...steps: Step[]): string[] => faults({ namespaces, steps: [...steps, fork, exec] });
+const faultsOf = (...steps: Step[]): string[] => faults({ namespaces, keeper, steps: [...steps, fork, exec] });
 
 test("a good program has no fault and passes through verify as it is", () => {
-  const program = { namespaces, steps: [fork, exec] };
+  const program = { namespaces, keeper, steps: [fork, exec] };
   expect(faults(program)).toEqual([]);
   expect(verify(program)).toBe(program);
 });
@@ -78,7 +79,7 @@ test("what the kernel fills is used after it is filled", () => {
   const use = step("a.use", "close", [{ from: "ends" }]);
   expect(faultsOf(fill, use)).toEqual([]);
   expect(faultsOf(use, fill)).toEqual(["a.use: ends is used before a step fills it"]);
-  expect(faults({ namespaces, steps: [fork, step("a.main", "close", [{ from: "main" }]), exec] })).toEqual([]);
+  expect(faults({ namespaces, keeper, steps: [fork, step("a.main", "close", [{ from: "main" }]), exec] })).toEqual([]);
 });
 
 test("the number of a round stands only in a step that goes round", () => {
@@ -88,38 +89,54 @@ test("the number of a round stands only in a step that goes round", () => {
   expect(faultsOf({ ...drop, each: { first: 4, last: 3 } })).toEqual(["a.drop: each ends before it begins"]);
 });
 
-test("a step that saves tolerates nothing: its slot would hold no answer", () => {
+test("what a step may have failed to save is used only where EBADF is tolerated", () => {
   const save = step("a.save", "openat", [-100, "/x", 0, 0], { save: "x", tolerate: ["ENOENT"] });
-  expect(faultsOf(save)).toEqual(["a.save: a step that saves its answer tolerates no error"]);
+  const use = step("a.use", "close", [{ slot: "x" }]);
+  expect(faultsOf(save, { ...use, tolerate: ["EBADF"] })).toEqual([]);
+  expect(faultsOf(save, use)).toEqual(["a.use: x may be missing, and EBADF is not tolerated"]);
+  const again = step("b.save", "openat", [-100, "/y", 0, 0], { save: "x" });
+  expect(faultsOf(save, again, use)).toEqual([]);
+});
+
+test("a step of the tether stands behind the fork, and knows what was saved before it", () => {
+  const save = step("a.save", "openat", [-100, "/x", 0, 0], { save: "x" });
+  const use: Step = { ...step("b.use", "close", [{ slot: "x" }]), tether: true };
+  expect(faultsOf(use)).toContain("b.use: a step of the tether stands before the fork");
+  expect(faults({ namespaces, keeper, steps: [save, fork, use, exec] })).toEqual([]);
+  expect(faults({ namespaces, keeper, steps: [fork, save, use, exec] })).toEqual([
+    "b.use: x is used before a step saves it",
+  ]);
 });
 
 test("a step that forks tolerates nothing and goes round nothing", () => {
   const loose = { ...fork, tolerate: ["EAGAIN" as const] };
-  expect(faults({ namespaces, steps: [loose, exec] })).toEqual(["workload.fork: a fork is done once and must succeed"]);
+  expect(faults({ namespaces, keeper, steps: [loose, exec] })).toEqual([
+    "workload.fork: a fork is done once and must succeed",
+  ]);
 });
 
 test("a program forks exactly once", () => {
-  expect(faults({ namespaces, steps: [exec] })).toEqual(["a program forks once, not 0 times"]);
+  expect(faults({ namespaces, keeper, steps: [exec] })).toEqual(["a program forks once, not 0 times"]);
   expect(faultsOf({ ...fork, label: "other.fork" })).toEqual(["a program forks once, not 2 times"]);
 });
 
 test("a program ends in an execve that tolerates nothing", () => {
   const end = "a program ends in an execve that tolerates nothing";
-  expect(faults({ namespaces, steps: [fork] })).toEqual([end]);
-  expect(faults({ namespaces, steps: [fork, exec, step("a.late", "setsid", [])] })).toEqual([end]);
-  expect(faults({ namespaces, steps: [fork, { ...exec, tolerate: ["ENOENT"] }] })).toEqual([end]);
-  expect(faults({ namespaces, steps: [] })).toEqual(["a program forks once, not 0 times", end]);
+  expect(faults({ namespaces, keeper, steps: [fork] })).toEqual([end]);
+  expect(faults({ namespaces, keeper, steps: [fork, exec, step("a.late", "setsid", [])] })).toEqual([end]);
+  expect(faults({ namespaces, keeper, steps: [fork, { ...exec, tolerate: ["ENOENT"] }] })).toEqual([end]);
+  expect(faults({ namespaces, keeper, steps: [] })).toEqual(["a program forks once, not 0 times", end]);
 });
 
 test("a program has a pid and a mount namespace of its own", () => {
   const own = "a program has a pid and a mount namespace of its own";
   for (const some of [0, CLONE.NEWPID, CLONE.NEWNS, CLONE.NEWNET | CLONE.NEWIPC | CLONE.NEWUTS])
-    expect(faults({ namespaces: some, steps: [fork, exec] })).toEqual([own]);
+    expect(faults({ namespaces: some, keeper, steps: [fork, exec] })).toEqual([own]);
 });
 
 test("verify tells of every fault at once", () => {
   const steps = [step("One", "chdir", ["a\0b"]), step("b.few", "chdir", [])];
-  expect(() => verify({ namespaces, steps })).toThrow(
+  expect(() => verify({ namespaces, keeper, steps })).toThrow(
     "a faulty program: One: a label is phase.verb; One: a string holds NUL; b.few: chdir takes 1 arguments, not 0; " +
       "a program forks once, not 0 times; a program ends in an execve that tolerates nothing",
   );

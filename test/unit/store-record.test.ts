@@ -48,6 +48,10 @@ describe("a job as the API shows it", () => {
       enforced: running.enforced,
       usage: { wallUs: 5, outputBytes: 6 },
     });
+    expect(toJob({ ...running, userns: { start: 1_000_000, count: 65_536 } }).userns).toEqual({
+      start: 1_000_000,
+      count: 65_536,
+    });
     expect(toJob(running).usage).toEqual({ wallUs: 0, outputBytes: 0 });
   });
 

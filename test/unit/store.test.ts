@@ -32,6 +32,7 @@ const complete: JobRecord = record("complete", 1_792_000_000_123_456_789n, {
   restart: { cgroups: { memory: "/sys/fs/cgroup/memory/tele/complete" }, deadline: 5 },
   stopRequestedBy: "bob",
   stopReason: "STOPPED",
+  userns: { start: 4_294_836_224, count: 65_536 },
 });
 
 let directory: string;
@@ -178,6 +179,32 @@ describe("lists", () => {
   });
 });
 
+describe("ids of user namespaces", () => {
+  const userns = (n: number) => ({ start: 1_000_000 + n * 65_536, count: 65_536 });
+
+  test("are those of all jobs that have some, open or closed, until they are deleted", () => {
+    store.insert(record("open", 1n, { userns: userns(0) }));
+    store.insert(record("closed", 2n, { userns: userns(1), ...closed }));
+    store.insert(record("host", 3n));
+    expect(store.ranges()).toEqual([userns(0), userns(1)]);
+    store.update("open", closed);
+    expect(store.get("open")?.userns).toEqual(userns(0));
+    expect(store.get("host")).not.toHaveProperty("userns");
+    store.remove("open");
+    expect(store.ranges()).toEqual([userns(1)]);
+  });
+
+  test("are read from an index alone, without the jobs", async () => {
+    await store.close();
+    const reader = new DatabaseSync(path);
+    const query = "SELECT userns_start, userns_count FROM jobs WHERE userns_start IS NOT NULL";
+    const plan = reader.prepare(`EXPLAIN QUERY PLAN ${query}`).all() as { detail: string }[];
+    reader.close();
+    store = openStore(path);
+    expect(plan.map(({ detail }) => detail)).toEqual(["SEARCH jobs USING COVERING INDEX jobs_userns (userns_start>?)"]);
+  });
+});
+
 describe("a transaction", () => {
   test("is all or nothing, and the error comes through as it is", () => {
     store.insert(record("a", 1n));
@@ -233,6 +260,41 @@ describe("the file", () => {
     store = openStore(path);
     store.insert(complete);
     expect(store.get("complete")).toEqual(complete);
+  });
+
+  test("of version 1 keeps its jobs, which asked for nothing that was not known then and have no ids of their own", async () => {
+    await store.close();
+    rmSync(path);
+    // As that version made it, and as it wrote a record: with command, limits and labels only.
+    const older = new DatabaseSync(path);
+    older.exec(`CREATE TABLE jobs (
+      id TEXT NOT NULL PRIMARY KEY, owner TEXT NOT NULL, spec TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL,
+      create_ns INTEGER NOT NULL, start_ns INTEGER, end_ns INTEGER, enforced TEXT NOT NULL, "end" TEXT,
+      tether_pid INTEGER, tether_start_ticks INTEGER, tether_boot_id TEXT,
+      restart TEXT, stop_requested_by TEXT, stop_reason TEXT
+    );
+    CREATE INDEX jobs_by_time ON jobs (create_ns, id);
+    CREATE INDEX jobs_by_owner ON jobs (owner, create_ns, id);
+    CREATE INDEX jobs_open ON jobs (create_ns, id) WHERE state = 'RUNNING';
+    PRAGMA user_version = 1;`);
+    const { ulimits: _1, root: _2, mounts: _3, security: _4, ...known } = spec;
+    const insert = older.prepare(
+      `INSERT INTO jobs (id, owner, spec, state, reason, create_ns, start_ns, enforced, tether_pid, tether_start_ticks,
+        tether_boot_id) VALUES (?, 'alice', ?, 'RUNNING', 'RUNNING', ?, ?, ?, 7, 8, 'b')`,
+    );
+    const startNs = 1_792_000_000_123_456_789n;
+    for (const id of ["one", "two"]) insert.run(id, JSON.stringify(known), startNs, startNs, JSON.stringify(enforced));
+    older.close();
+    store = openStore(path);
+    const expected = record("one", startNs, { startNs, tether: { pid: 7, startTicks: 8, bootId: "b" } });
+    expect([store.get("one"), ...store.open()]).toEqual([expected, expected, { ...expected, id: "two" }]);
+    expect(JobSpecSchema.parse(store.get("one")?.spec)).toEqual(spec);
+    expect(store.ranges()).toEqual([]);
+    store.insert(complete);
+    await store.close();
+    store = openStore(path);
+    expect(store.get("complete")).toEqual(complete);
+    expect(store.ranges()).toEqual([{ start: 4_294_836_224, count: 65_536 }]);
   });
 
   test("that is no database is refused and not overwritten", async () => {

@@ -1,14 +1,15 @@
 /** `/v1/jobs`: start, list, status, stop, signal, wait, forget. */
 import { z } from "zod";
 import { CODES, TeleError } from "#errors";
+import { nearest } from "#spec/nearest.ts";
 import { parseDuration } from "#spec/quantity.ts";
 import { JobSpecSchema } from "#spec/schema.ts";
-import { listScope } from "../authorization.ts";
+import { allowsSpec, listScope } from "../authorization.ts";
 import { OWN_NAME } from "../dispatch.ts";
 import { parseFilter } from "../filter.ts";
 import { isLasting, type Answer } from "../idempotency.ts";
 import { decodeToken, listKey, pageSizeOf, parseOrder, takePage } from "../paging.ts";
-import { nearest, problemOf, PROBLEM_TYPE } from "../problem.ts";
+import { problemOf, PROBLEM_TYPE } from "../problem.ts";
 import { send, sendJson } from "../respond.ts";
 import { route } from "../route.ts";
 import { JobListSchema, JobSchema } from "../schemas.ts";
@@ -47,6 +48,7 @@ const create = route({
     jobId: z.string().regex(OWN_NAME, "must be a small letter, then up to 62 small letters, digits and -").optional(),
   }),
   body: JobSpecSchema,
+  allows: allowsSpec,
   answers: [{ status: 201, description: "The job, which runs.", content: oneJob }],
   async handle({ c, parts, who, query, body }) {
     const start = async (): Promise<Answer> => {

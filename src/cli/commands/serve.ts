@@ -2,10 +2,12 @@ import { homedir } from "node:os";
 import { configDir } from "#certs/context.ts";
 import { pathsOf } from "#certs/files.ts";
 import { TeleError } from "#errors";
+import { type IdRange, parseRange } from "#host/id-ranges.ts";
 import { parseCeiling } from "#spec/ceiling.ts";
 import { command } from "../command.ts";
 import { note, print } from "../output.ts";
 import { unitText } from "../unit.ts";
+import { usageError } from "../usage-error.ts";
 
 const DEFAULT_PORT = 6443;
 
@@ -47,6 +49,12 @@ export default command({
       valueHint: "LIMIT=AMOUNT,…",
       description: "The most that a job may ask for, such as cpus=2,memory=4Gi,wbps=100Mi (default: anything)",
     },
+    "userns-range": {
+      type: "string",
+      valueHint: "START:COUNT",
+      description:
+        "Host ids for the jobs, 65536 for each until it is deleted; no two daemons may share any (default: root's of /etc/subuid and /etc/subgid, else those from 1000000 to 1073741823 that nobody was given there)",
+    },
     "print-unit": { type: "boolean", description: "Print a systemd unit for this binary, and do nothing" },
   },
   examples: [
@@ -72,11 +80,12 @@ export default command({
         detail: `--limit-ceiling ${ceiling}`,
         hint: "write it as cpus=2,memory=4Gi",
       });
+    const usernsRange = idRange(flags["userns-range"]);
     const directory = flags["config-dir"] ?? configDir(process.env, uid, homedir());
     const { server, ca, revoked } = pathsOf(directory);
     const [{ openDaemon }, { stateDirectoryPath }] = await Promise.all([
       import("#api/daemon.ts"),
-      import("#runtime/state-directory.ts"),
+      import("#runtime/state-path.ts"),
     ]);
     const stopped = Promise.withResolvers<number>();
     const state = flags["state-dir"] ?? stateDirectoryPath(process.env, uid);
@@ -86,6 +95,7 @@ export default command({
       ceiling,
       files: { server, ca, revoked },
       port,
+      ...(usernsRange && { usernsRange }),
       ...(host !== undefined && { host }),
       ...(flags["cgroup-parent"] !== undefined && { cgroupParent: flags["cgroup-parent"] }),
       ...(flags["cgroup-name"] !== undefined && { cgroupName: flags["cgroup-name"] }),
@@ -126,6 +136,15 @@ function listenAddress(text: string | undefined): { host?: string; port: number 
     });
   const host = match[1] ?? match[2];
   return host ? { host, port } : { port };
+}
+
+function idRange(text: string | undefined): IdRange | undefined {
+  const range = text === undefined ? undefined : parseRange(text);
+  if (typeof range !== "string") return range;
+  throw usageError(
+    `--userns-range ${text} ${range}`,
+    "write it as START:COUNT, 65536 ids for each job, such as 1000000:655360000",
+  );
 }
 
 function shown(address: string): string {

@@ -1,7 +1,7 @@
-import { TeleError } from "#errors";
 import type { Job } from "#spec/job.ts";
 import type { Call } from "../client.ts";
 import { command } from "../command.ts";
+import { inFlags } from "../flag-faults.ts";
 import { JOB_FLAGS, toSpec } from "../job-flags.ts";
 import { print } from "../output.ts";
 
@@ -28,8 +28,8 @@ export default command({
       print(`${client.curl(call)}\n`);
       return 0;
     }
-    const job = await client.json<Job>(call).catch((error: unknown) => {
-      throw withFlagsHint(error);
+    const job = await client.json<Job>(call).catch(async (error: unknown) => {
+      throw await inFlags(error, flags, "tele start");
     });
     if (!globals.json && globals.format === undefined) {
       print(`${job.name}\n`);
@@ -40,13 +40,3 @@ export default command({
     return 0;
   },
 });
-
-/** The API's hint for a bad request points to its own document; whoever typed flags wants their page. */
-function withFlagsHint(error: unknown): unknown {
-  if (!(error instanceof TeleError) || error.code !== "INVALID_ARGUMENT" || !error.fields.faults) return error;
-  return new TeleError(
-    error.code,
-    { ...error.fields, hint: "see the flags with: tele start --help" },
-    { cause: error },
-  );
-}

@@ -8,7 +8,7 @@ import { show } from "../show.ts";
 export default command({
   name: "status",
   description: "Show everything about a job",
-  about: "State, end, use of resources now, and every limit with what holds it.",
+  about: "State, end, use of resources now, every limit with what holds it, and its sandbox.",
   args: {
     job: {
       type: "positional",

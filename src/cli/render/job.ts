@@ -1,5 +1,5 @@
 /** One job in words: how `status` and `ps` say it. */
-import type { EndRecord, Job } from "#spec/job.ts";
+import type { DeniedCall, EndRecord, Job } from "#spec/job.ts";
 import { shellLine } from "../shell.ts";
 import { escapeControls } from "./error.ts";
 import { humanMicros } from "./quantity.ts";
@@ -41,4 +41,15 @@ export function endText(end: EndRecord): string {
   if (end.stoppedBy !== undefined) parts.push(`stopped by ${end.stoppedBy}`);
   parts.push(`after ${humanMicros(end.usage.wallUs)}`);
   return parts.join(", ");
+}
+
+/** `ptrace ×3, mount`, or that nothing was. */
+export function deniedText(calls: readonly DeniedCall[]): string {
+  if (calls.length === 0) return "no system call";
+  return calls.map(({ call, count }) => (count === 1 ? call : `${call} ×${count}`)).join(", ");
+}
+
+/** The host ids that stand for those of a job. */
+export function idsText({ start, count }: NonNullable<Job["userns"]>): string {
+  return count === 1 ? `0 is ${start} on the host` : `0-${count - 1} are ${start}-${start + count - 1} on the host`;
 }

@@ -1,10 +1,12 @@
 /** The page of `tele status`: everything about one job. */
-import type { EnforcedBy, Job, LimitName, Usage } from "#spec/job.ts";
+import { type EnforcedBy, HARDENING_NAMES, type Job, type LimitName, type Usage } from "#spec/job.ts";
 import { effectiveLimits } from "#spec/limits.ts";
 import { escapeControls } from "./error.ts";
-import { commandLine, endText, paintState, stateText } from "./job.ts";
+import { commandLine, deniedText, endText, idsText, paintState, stateText } from "./job.ts";
 import type { Paint } from "./color.ts";
 import { age, humanMicros, humanSize } from "./quantity.ts";
+
+const WIDTH = 80;
 
 type Row = readonly [string, string];
 
@@ -21,6 +23,7 @@ export function renderStatus(job: Job, now: number, paint: Paint): string {
     ...(job.endTime === undefined ? [] : [["Ended", moment(job.endTime, now)] as const]),
     ...(job.pid === undefined ? [] : [["Pid", String(job.pid)] as const]),
     ["User", job.spec.user],
+    ...(job.userns === undefined ? [] : [["Ids", idsText(job.userns)] as const]),
     ["Workdir", escapeControls(job.spec.workdir)],
     ["Hostname", job.spec.hostname],
     ...Object.entries(job.spec.env).map(([key, value]): Row => ["Env", escapeControls(`${key}=${value}`)]),
@@ -31,6 +34,7 @@ export function renderStatus(job: Job, now: number, paint: Paint): string {
     `\n${paint("bold", "Usage")}\n`,
     rows("", usageRows(job.usage)),
     `\n${limitTable(job, paint)}`,
+    sandboxBlock(job, paint),
   ].join("");
 }
 
@@ -47,6 +51,7 @@ function endRows({ end }: Job): Row[] {
   if (!end) return [];
   const list: Row[] = [["End", endText(end)]];
   if (end.message !== undefined) list.push(["Why", escapeControls(end.message)]);
+  if (end.deniedCalls) list.push(["Denied", escapeControls(deniedText(end.deniedCalls))]);
   return list;
 }
 
@@ -89,6 +94,48 @@ function heldBy(enforced: EnforcedBy | undefined): string {
   if (enforced === undefined) return "";
   const by = enforced.by === "none" ? "nothing" : enforced.by;
   return enforced.why === undefined ? by : `${by}: ${escapeControls(enforced.why)}`;
+}
+
+/** One line for each hardening; what the kernel holds in the one usual way needs no words. Old jobs have none of it. */
+function sandboxBlock({ enforced, spec }: Job, paint: Paint): string {
+  const names = HARDENING_NAMES.filter((name) => enforced[name] !== undefined);
+  if (names.length === 0) return "";
+  const width = Math.max(...names.map((name) => kebab(name).length)) + 2;
+  const lines = names.map((name) => {
+    const text = hardeningText(enforced[name]);
+    const line = wrapped(`  ${kebab(name).padEnd(width)}`, text);
+    return text.startsWith("nothing") && !text.endsWith(NOT_ASKED) ? paint("yellow", line) : line;
+  });
+  const profile = spec.security?.profile ?? "default";
+  return `\n${paint("bold", "Sandbox")} (profile ${profile})\n${lines.join("\n")}\n`;
+}
+
+/** Why a hardening that a job has to ask for is not there. */
+const NOT_ASKED = "not asked for";
+
+function hardeningText(held: EnforcedBy | undefined): string {
+  if (held === undefined) return "";
+  if (held.by === "none") return heldBy(held);
+  const words = [held.how, held.why].filter((part) => part !== undefined);
+  return words.length === 0 ? held.by : escapeControls(words.join("; "));
+}
+
+/** Breaks a long text at spaces, its further lines below its first. */
+function wrapped(head: string, text: string): string {
+  const lines: string[] = [];
+  let line = head;
+  for (const word of text.split(" ")) {
+    const begins = line.trim() === "" || line === head;
+    if (!begins && line.length + 1 + word.length > WIDTH) {
+      lines.push(line);
+      line = " ".repeat(head.length) + word;
+    } else line += begins ? word : ` ${word}`;
+  }
+  return [...lines, line].join("\n");
+}
+
+function kebab(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
 /** Each limit that this job has, asked for or by default: the name of its flag, of the limit, and its value. */

@@ -26,6 +26,11 @@ export interface CgroupFacts {
 export const CGROUP_LIMITS = ["cpus", "memory", "memoryHigh", "swap", "pids", "io"] as const;
 export type CgroupLimit = (typeof CGROUP_LIMITS)[number];
 export type CgroupLimits = Pick<Limits, CgroupLimit>;
+/** Those of them that somebody asked for; what is left out is not held to anything. */
+export type AskedLimits = {
+  readonly [Name in CgroupLimit]?: (Name extends "io" ? AskedRates : CgroupLimits[Name]) | undefined;
+};
+type AskedRates = { readonly [Rate in keyof CgroupLimits["io"]]?: number | undefined };
 export type CgroupEnforced = Pick<Enforced, CgroupLimit>;
 
 /** Use of resources as the kernel counts it for one cgroup; absent where nothing measures it. */

@@ -5,7 +5,7 @@ import { TeleError } from "#errors";
 import { blockDeviceNames, readBlockDevices } from "../block-devices.ts";
 import { type Claim, claimPlace, type Place } from "./claim.ts";
 import { directoriesIn } from "./directories.ts";
-import { type CgroupEnforced, type CgroupFacts, type CgroupLimits, jobParents } from "./facts.ts";
+import { type AskedLimits, type CgroupEnforced, type CgroupFacts, jobParents } from "./facts.ts";
 import { readHierarchies } from "./hierarchies.ts";
 import { type JobCgroup, jobCgroup, removeTree } from "./job.ts";
 import { errnoOf, openDirectory, readKernelFile, writeKernelFile } from "./kernel-file.ts";
@@ -18,11 +18,11 @@ export interface CgroupHost {
   /** v2: descriptor of the leaf where tethers live, for `CLONE_INTO_CGROUP`; undefined where v2 has no controllers. */
   readonly tethers: number | undefined;
   /** Makes the job's directories and writes its limits, before any process is in them. */
-  create(id: string, limits: CgroupLimits): Promise<JobCgroup>;
+  create(id: string, limits: AskedLimits): Promise<JobCgroup>;
   /** The cgroups of a job that an earlier daemon made; undefined when there are none. */
   open(id: string): Promise<JobCgroup | undefined>;
   /** What `create` would hold, if the kernel refuses no write. */
-  enforced(limits: CgroupLimits): CgroupEnforced;
+  enforced(limits: AskedLimits): CgroupEnforced;
   /** Ids that have directories. */
   list(): Promise<string[]>;
   /** Closes our descriptors and takes our directories away, as far as they are empty. */

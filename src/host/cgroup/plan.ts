@@ -1,7 +1,7 @@
 /** Pure: which values go into which files so that a job is held to its limits, and what is then really held. */
 import { CPU_PERIOD_US } from "#spec/limits.ts";
 import type { EnforcedBy } from "#spec/job.ts";
-import { CGROUP_LIMITS, type CgroupEnforced, type CgroupFacts, type CgroupLimit, type CgroupLimits } from "./facts.ts";
+import { type AskedLimits, CGROUP_LIMITS, type CgroupEnforced, type CgroupFacts, type CgroupLimit } from "./facts.ts";
 
 /** One write into a file of a job's directory below `parent`. */
 export interface LimitWrite {
@@ -27,10 +27,14 @@ export interface Refusal {
   readonly errno: string;
 }
 
+/** By what a limit is held that nobody asked for. */
+export const NOT_ASKED: EnforcedBy = { by: "none", why: "not asked for" };
+const UNLIMITED: Planned = { by: NOT_ASKED, writes: [] };
+
 type Planned = { readonly by: EnforcedBy; readonly writes: readonly LimitWrite[] };
 
 /** What a job with these limits gets on this host. */
-export function planLimits(facts: CgroupFacts, limits: CgroupLimits): LimitPlan {
+export function planLimits(facts: CgroupFacts, limits: AskedLimits): LimitPlan {
   const planned: Record<CgroupLimit, Planned> = {
     cpus: planCpus(facts, limits),
     memory: planMemory(facts, limits),
@@ -80,7 +84,8 @@ function byLimit(of: (limit: CgroupLimit) => EnforcedBy): CgroupEnforced {
   };
 }
 
-function planCpus({ holders: { cpu } }: CgroupFacts, { cpus }: CgroupLimits): Planned {
+function planCpus({ holders: { cpu } }: CgroupFacts, { cpus }: AskedLimits): Planned {
+  if (cpus === undefined) return UNLIMITED;
   if (cpu.by === "none") return { by: cpu, writes: [] };
   const quota = Math.max(1000, Math.round(cpus * CPU_PERIOD_US)); // the kernel takes no quota below 1 ms
   const write = { limit: "cpus", parent: cpu.parent } as const;
@@ -94,7 +99,8 @@ function planCpus({ holders: { cpu } }: CgroupFacts, { cpus }: CgroupLimits): Pl
   return { by: { by: cpu.by }, writes };
 }
 
-function planMemory({ holders: { memory: holder } }: CgroupFacts, { memory }: CgroupLimits): Planned {
+function planMemory({ holders: { memory: holder } }: CgroupFacts, { memory }: AskedLimits): Planned {
+  if (memory === undefined) return UNLIMITED;
   if (holder.by === "none") return { by: holder, writes: [] };
   const write = { limit: "memory", parent: holder.parent } as const;
   if (holder.by === "cgroup1") {
@@ -109,7 +115,8 @@ function planMemory({ holders: { memory: holder } }: CgroupFacts, { memory }: Cg
   return { by: { by: holder.by }, writes: [{ ...write, file: "memory.max", value: String(memory) }, whole] };
 }
 
-function planMemoryHigh({ holders: { memory } }: CgroupFacts, { memoryHigh }: CgroupLimits): Planned {
+function planMemoryHigh({ holders: { memory } }: CgroupFacts, { memoryHigh }: AskedLimits): Planned {
+  if (memoryHigh === undefined) return UNLIMITED;
   if (memory.by === "none") return { by: memory, writes: [] };
   if (memory.by === "cgroup1") {
     // memory.soft_limit_in_bytes is no substitute: it acts only when the whole host is short of memory.
@@ -126,13 +133,17 @@ function planMemoryHigh({ holders: { memory } }: CgroupFacts, { memoryHigh }: Cg
 
 function planSwap(
   { holders: { memory: holder }, swapAccounting, hostSwap }: CgroupFacts,
-  { swap, memory }: CgroupLimits,
+  { swap, memory }: AskedLimits,
 ): Planned {
+  if (swap === undefined) return UNLIMITED;
   if (holder.by === "none") return { by: holder, writes: [] };
   if (!swapAccounting) {
     const host = hostSwap ? "" : ", though the host has no swap now";
     return { by: { by: "none", why: `the kernel does not account swap (boot with swapaccount=1)${host}` }, writes: [] };
   }
+  // v1 limits the sum alone.
+  if (holder.by === "cgroup1" && memory === undefined)
+    return { by: { by: "none", why: "cgroup v1 holds swap only together with a limit of memory" }, writes: [] };
   const write = { limit: "swap", parent: holder.parent } as const;
   return {
     by: { by: holder.by },
@@ -140,12 +151,13 @@ function planSwap(
       holder.by === "cgroup2"
         ? { ...write, file: "memory.swap.max", value: String(swap) }
         : // Memory and swap together; never below memory.limit_in_bytes, which is written before (memory.rst of cgroup-v1).
-          { ...write, file: "memory.memsw.limit_in_bytes", value: String(memory + swap) },
+          { ...write, file: "memory.memsw.limit_in_bytes", value: String((memory ?? 0) + swap) },
     ],
   };
 }
 
-function planPids({ holders: { pids: holder } }: CgroupFacts, { pids }: CgroupLimits): Planned {
+function planPids({ holders: { pids: holder } }: CgroupFacts, { pids }: AskedLimits): Planned {
+  if (pids === undefined) return UNLIMITED;
   if (holder.by === "none") return { by: holder, writes: [] };
   return {
     by: { by: holder.by },
@@ -156,11 +168,15 @@ function planPids({ holders: { pids: holder } }: CgroupFacts, { pids }: CgroupLi
 /** v1's names of the four rates. */
 const THROTTLE = { rbps: "read_bps", wbps: "write_bps", riops: "read_iops", wiops: "write_iops" } as const;
 
-function planIo({ holders, devices }: CgroupFacts, { io }: CgroupLimits): Planned {
+function planIo({ holders, devices }: CgroupFacts, { io }: AskedLimits): Planned {
+  if (io === undefined) return UNLIMITED;
   const holder = holders.io;
   if (holder.by === "none") return { by: holder, writes: [] };
   if (devices.length === 0) return { by: { by: "none", why: "the host shows no block device" }, writes: [] };
-  const rates = (["rbps", "wbps", "riops", "wiops"] as const).map((name) => [name, io[name]] as const);
+  const rates = (["rbps", "wbps", "riops", "wiops"] as const).flatMap((name) => {
+    const rate = io[name];
+    return rate === undefined ? [] : [[name, rate] as const];
+  });
   const writes = devices.flatMap(({ name, number }): LimitWrite[] => {
     // ENODEV: unplugged since the facts were read, so there is nothing left to hold.
     const write = { limit: "io", parent: holder.parent, device: name, tolerate: ["ENODEV"] } as const;

@@ -4,14 +4,14 @@
  * and its kin).
  */
 import { MS } from "#ffi/abi/mount.ts";
+import type { ShapePhase } from "../shape.ts";
 import { type Step, step } from "../step.ts";
 
 const READ_ONLY = ["bus", "fs", "irq", "sys", "sysrq-trigger"] as const;
-const COVERED_FILES = ["kcore", "keys", "timer_list", "latency_stats", "sched_debug"] as const;
+const COVERED_FILES = ["kcore", "keys", "timer_list", "latency_stats", "sched_debug", "interrupts"] as const;
 const COVERED_DIRECTORIES = ["acpi", "scsi", "asound"] as const;
 
-export const proc = (): readonly Step[] => [
-  step("proc.mount", "mount", ["proc", "/proc", "proc", MS.NOSUID | MS.NODEV | MS.NOEXEC, 0]),
+const MASKS: readonly Step[] = [
   ...READ_ONLY.flatMap((name): Step[] => [
     step(`proc.bind-${name}`, "mount", [`/proc/${name}`, `/proc/${name}`, 0, MS.BIND, 0], { tolerate: ["ENOENT"] }),
     step(
@@ -38,4 +38,9 @@ export const proc = (): readonly Step[] => [
         { tolerate: ["ENOENT"] },
       ),
   ),
+];
+
+export const proc: ShapePhase = ({ maskPaths }) => [
+  step("proc.mount", "mount", ["proc", "/proc", "proc", MS.NOSUID | MS.NODEV | MS.NOEXEC, 0]),
+  ...(maskPaths ? MASKS : []),
 ];

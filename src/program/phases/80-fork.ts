@@ -1,11 +1,15 @@
 /**
- * The workload's process is born: on cgroup v2 straight into its cgroup (CLONE_INTO_CGROUP), on v1 it writes itself
- * into each hierarchy. "0" into `tasks` moves the writer alone, for which the kernel takes no lock that waits for an
- * RCU period, unlike a pid in `cgroup.procs` (kernel/cgroup/cgroup.c, cgroup_procs_write_start).
+ * The workload's process is born, in user, mount, network, ipc and uts namespaces of its own.
+ *
+ * Its mount namespace is a copy in a user namespace with fewer privileges, so each of the tether's mounts, with all its
+ * flags, is locked there: whatever capabilities the workload has, it cannot uncover, remount or unmount one
+ * (mount_namespaces(7), "Restrictions on mount namespaces"). On cgroup v2 it is born into its cgroup (CLONE_INTO_CGROUP).
  */
-import { CLOSE_RANGE, LAST_DESCRIPTOR } from "#ffi/abi/close-range.ts";
 import { CLONE, CLONE_ARGS_SIZE, CLONE_INTO_CGROUP } from "#ffi/abi/clone.ts";
+import { EFD } from "#ffi/abi/eventfd.ts";
+import { O } from "#ffi/abi/fcntl.ts";
 import { SIG } from "#ffi/abi/signal.ts";
+import type { Shareable } from "#spec/security.ts";
 import { TETHER_FD } from "../descriptors.ts";
 import type { Phase } from "../phase.ts";
 import { type Step, step } from "../step.ts";
@@ -13,24 +17,33 @@ import { type Step, step } from "../step.ts";
 /** A group that nobody is in. */
 const TETHER_GROUP = 0xffff_fff0;
 
-export const fork: Phase = ({ facts }) => {
-  const flags = BigInt(CLONE.VFORK | CLONE.PIDFD);
-  const { v2, v1 } = facts.cgroup;
+/** The cgroup namespace is the workload's own affair (`cgroup.unshare`): its root is where the process is by then. */
+const NAMESPACES: readonly (readonly [Shareable, number])[] = [
+  ["net", CLONE.NEWNET],
+  ["ipc", CLONE.NEWIPC],
+  ["uts", CLONE.NEWUTS],
+];
+
+export const fork: Phase = ({ facts, policy }) => {
+  const isolated = policy.userns === "private";
+  let flags = BigInt(CLONE.PIDFD | CLONE.NEWNS | (isolated ? CLONE.NEWUSER : 0));
+  for (const [name, bit] of NAMESPACES) if (!policy.share.includes(name)) flags |= BigInt(bit);
   const clone = {
-    flags: v2 ? flags | CLONE_INTO_CGROUP : flags,
+    flags: facts.cgroup.v2 ? flags | CLONE_INTO_CGROUP : flags,
     exitSignal: SIG.CHLD,
     pidfd: "main-pidfd",
-    ...(v2 && { cgroup: TETHER_FD.cgroup }),
+    ...(facts.cgroup.v2 && { cgroup: TETHER_FD.cgroup }),
   };
-  const tasks = TETHER_FD.cgroup + Number(v2);
+  // Where the job's root is the tether's user too: whoever shares user and group may set its limits (prlimit(2)), and
+  // with RLIMIT_FSIZE cost us the record.
+  const group: Step[] = isolated ? [] : [step("tether.group", "setresgid", [TETHER_GROUP, TETHER_GROUP, TETHER_GROUP])];
   return [
-    // Who has the tether's user and group may set its limits (prlimit(2)), and with RLIMIT_FSIZE cost us the record.
-    step("tether.group", "setresgid", [TETHER_GROUP, TETHER_GROUP, TETHER_GROUP]),
+    ...group,
+    step("go.make", "eventfd2", [0, EFD.CLOEXEC | EFD.SEMAPHORE], { save: "go" }),
+    step("go.place", "dup3", [{ slot: "go" }, TETHER_FD.go, O.CLOEXEC]),
+    step("begun.make", "pipe2", [{ out: "begun" }, O.CLOEXEC]),
+    step("begun.place-read", "dup3", [{ from: "begun", half: 0 }, TETHER_FD.begunRead, O.CLOEXEC]),
+    step("begun.place-write", "dup3", [{ from: "begun", half: 1 }, TETHER_FD.begunWrite, O.CLOEXEC]),
     step("workload.fork", "clone3", [{ clone }, CLONE_ARGS_SIZE], { forks: true }),
-    ...Array.from({ length: v1 }, (_, index): Step => step(`cgroup.join-${index}`, "write", [tasks + index, "0", 1])),
-    // Only now, so that the namespace's root is the job's own cgroup (cgroup_namespaces(7)).
-    step("cgroup.unshare", "unshare", [CLONE.NEWCGROUP]),
-    step("workload.descriptors", "close_range", [TETHER_FD.report, LAST_DESCRIPTOR, CLOSE_RANGE.CLOEXEC]),
-    step("workload.session", "setsid", []),
   ];
 };

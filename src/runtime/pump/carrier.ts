@@ -3,6 +3,8 @@ import { ERRNO, errnoName } from "#ffi/abi/errno.ts";
 import { call } from "#ffi/call.ts";
 import type { Region } from "#ffi/native.ts";
 import { decodeMessage, type Message, MESSAGE } from "#program/report.ts";
+import { hostArchitecture } from "#ffi/syscalls.ts";
+import type { CallSupervisor } from "../call-listener.ts";
 import { encodeRecord, type OutputStream, RECORD_BYTES, STDERR, STDOUT } from "../output-index.ts";
 import type { Carry, PumpEvent } from "./protocol.ts";
 
@@ -17,9 +19,13 @@ export interface Surroundings {
   readonly grown: (slot: number, size: number, records: number) => void;
   /** Takes a descriptor out of epoll and closes it. */
   readonly drop: (fd: number) => void;
+  /** Waits for this descriptor as a source of the slot's. */
+  readonly watch: (fd: number, slot: number, source: Source) => void;
 }
 
-export type Source = "report" | "stdout" | "stderr";
+export type Source = "report" | "stdout" | "stderr" | "calls";
+
+type OutputSource = "stdout" | "stderr";
 
 export interface Carrier {
   /** The source has something, or its other end is gone. True once the job has ended and everything is closed. */
@@ -39,23 +45,25 @@ const INDEX_FLOOR = 1 << 20;
 /** How often a full pipe is read again when the job has ended: a pipe holds at most 1 MiB unless root enlarged it. */
 const DRAIN_ROUNDS = 100_000;
 
-/** Takes a job over. */
-export function carry(job: Carry, { buffer, small, tell, grown, drop }: Surroundings): Carrier {
+/** Takes a job over, and with it the descriptors of `calls`, where its denials are to be made and counted. */
+export function carry(job: Carry, surroundings: Surroundings, calls?: CallSupervisor): Carrier {
+  const { buffer, small, tell, grown, drop, watch } = surroundings;
   let { size, records } = job;
   /** Bytes of the data file that records tell of. */
   let covered = size;
   let last = job.lastNs;
   let full = false;
   const offset = new DataView(small.bytes.buffer, small.bytes.byteOffset + OFFSET_AT, 8);
-  const open: Record<Source, number> = { report: job.report, stdout: job.stdout, stderr: job.stderr };
+  const open: Record<"report" | OutputSource, number> = { report: job.report, stdout: job.stdout, stderr: job.stderr };
 
-  function close(source: Source): void {
+  function close(source: "report" | OutputSource): void {
     if (open[source] >= 0) drop(open[source]);
     open[source] = -1;
   }
 
   function closeAll(): void {
     for (const source of ["report", "stdout", "stderr"] as const) close(source);
+    calls?.close();
     call("close", job.data);
     call("close", job.index);
   }
@@ -92,7 +100,7 @@ export function carry(job: Carry, { buffer, small, tell, grown, drop }: Surround
   }
 
   /** Moves once from the pipe to the file; false when there is nothing now. */
-  function move(source: "stdout" | "stderr"): boolean {
+  function move(source: OutputSource): boolean {
     const fd = open[source];
     if (fd < 0) return false;
     if (full || room() <= 0) return discard(source);
@@ -137,7 +145,7 @@ export function carry(job: Carry, { buffer, small, tell, grown, drop }: Surround
   }
 
   /** Past the limit the job is being stopped; until then it must not hang on a full pipe. */
-  function discard(source: "stdout" | "stderr"): boolean {
+  function discard(source: OutputSource): boolean {
     const answer = call("read", open[source], buffer.address, buffer.bytes.length);
     if (answer > 0) limit();
     else if (answer !== -ERRNO.EAGAIN && answer !== -ERRNO.EINTR) close(source);
@@ -151,8 +159,9 @@ export function carry(job: Carry, { buffer, small, tell, grown, drop }: Surround
       record(source === "stdout" ? STDOUT : STDERR);
       close(source);
     }
+    const denied = calls?.counts()?.list(hostArchitecture());
     closeAll();
-    tell({ kind: "ended", slot: job.slot, recorded });
+    tell({ kind: "ended", slot: job.slot, recorded, ...(denied && { denied }) });
   }
 
   /** Reads a message of the tether: "none" when there is none yet, undefined when there will be no more. */
@@ -180,10 +189,20 @@ export function carry(job: Carry, { buffer, small, tell, grown, drop }: Surround
     return false;
   }
 
+  /** Answers calls, and goes from the socket on to the listener that came over it. */
+  function supervise(): void {
+    if (!calls) return;
+    const before = calls.descriptor();
+    calls.ready();
+    const now = calls.descriptor();
+    if (now >= 0 && now !== before) watch(now, job.slot, "calls");
+  }
+
   return {
     ready(source) {
       if (source === "report") return report();
-      move(source);
+      if (source === "calls") supervise();
+      else move(source);
       return false;
     },
     finish() {

@@ -5,6 +5,8 @@
  * look, not one per read. Each job has a slot: three 64-bit numbers.
  */
 import type { MessagePort } from "node:worker_threads";
+import type { Filter } from "#program/seccomp/filter.ts";
+import type { DeniedCall } from "#spec/job.ts";
 import type { LaunchRequest } from "../launch.ts";
 
 /** How many jobs one pump carries. */
@@ -43,6 +45,8 @@ export interface Carry {
 export interface Launch extends Omit<Carry, "kind" | "report" | "stdout" | "stderr"> {
   readonly kind: "launch";
   readonly request: LaunchRequest;
+  /** The filter whose denials the pump makes and counts, where the program asks a supervisor for them. */
+  readonly denials?: Filter;
 }
 
 export type Command =
@@ -68,6 +72,12 @@ export type PumpEvent =
   | { readonly kind: "vanished"; readonly slot: number }
   /**
    * Nothing more will come: every descriptor is closed, every byte that the limit allows is in the file. `recorded`
-   * tells whether the tether said that it wrote its exit record; otherwise it vanished.
+   * tells whether the tether said that it wrote its exit record; otherwise it vanished. `denied` has every denial of the
+   * job's life, and is left out where they were not asked for, or not heard.
    */
-  | { readonly kind: "ended"; readonly slot: number; readonly recorded: boolean };
+  | {
+      readonly kind: "ended";
+      readonly slot: number;
+      readonly recorded: boolean;
+      readonly denied?: readonly DeniedCall[];
+    };

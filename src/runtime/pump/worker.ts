@@ -6,15 +6,18 @@ import { O } from "#ffi/abi/fcntl.ts";
 import { call, must, SystemError } from "#ffi/call.ts";
 import { native } from "#ffi/native.ts";
 import { hostArchitecture } from "#ffi/syscalls.ts";
+import type { Filter } from "#program/seccomp/filter.ts";
 import { type Carrier, carry, type Source } from "./carrier.ts";
-import { launch } from "../launch.ts";
+import { type CallSupervisor, listenerSockets, superviseCalls } from "../call-listener.ts";
+import { denialsOf } from "../denials.ts";
+import { launch, type Launched, type LaunchRequest } from "../launch.ts";
 import { type Carry, type Command, type Launch, type PumpData, type PumpEvent, SLOT } from "./protocol.ts";
 
 /** Bytes of one read: a pipe of ours full. */
 const BUFFER = 256 * 1024;
 const EVENTS = 256;
 /** What an epoll event tells of: a slot's source, or the eventfd. */
-const SOURCES = ["report", "stdout", "stderr"] as const satisfies readonly Source[];
+const SOURCES = ["report", "stdout", "stderr", "calls"] as const satisfies readonly Source[];
 const WAKE = 0xffff_ffff;
 
 pump(workerData as PumpData);
@@ -54,23 +57,42 @@ function pump({ port, sizes, wake }: PumpData): void {
       call("epoll_ctl", epoll, EPOLL_CTL.DEL, fd, event.address);
       call("close", fd);
     },
+    watch(fd: number, slot: number, source: Source): void {
+      add(fd, slot * SOURCES.length + SOURCES.indexOf(source));
+    },
   };
 
-  function take(job: Carry): void {
-    carriers.set(job.slot, carry(job, surroundings));
-    SOURCES.forEach((source, index) => {
+  function take(job: Carry, calls?: CallSupervisor): void {
+    carriers.set(job.slot, carry(job, surroundings, calls));
+    for (const source of ["report", "stdout", "stderr"] as const) {
       // A source may be gone already when a job is taken over: its pipe was closed by the job.
-      if (job[source] >= 0) add(job[source], job.slot * SOURCES.length + index);
-    });
+      if (job[source] >= 0) surroundings.watch(job[source], job.slot, source);
+    }
+    if (calls) surroundings.watch(calls.descriptor(), job.slot, "calls");
+  }
+
+  /** The socket goes in before the tether is there, so that no call is made that nobody would answer. */
+  function launchWith(request: LaunchRequest, denials?: Filter): Launched & { readonly calls?: CallSupervisor } {
+    if (!denials) return launch(request);
+    const { ours, theirs } = listenerSockets();
+    try {
+      const launched = launch({ ...request, listener: theirs });
+      return { ...launched, calls: superviseCalls(ours, denialsOf(denials), { drop: surroundings.drop }) };
+    } catch (error) {
+      call("close", ours);
+      throw error;
+    } finally {
+      call("close", theirs);
+    }
   }
 
   /** Here and not on the main thread, because clone3 with a new network namespace takes its time. */
-  function begin({ request, ...job }: Launch): void {
+  function begin({ request, denials, ...job }: Launch): void {
     const { slot } = job;
     try {
-      const { pid, pidfd, ...sources } = launch(request);
+      const { pid, pidfd, calls, ...sources } = launchWith(request, denials);
       surroundings.tell({ kind: "launched", slot, pid, pidfd });
-      take({ ...job, ...sources, kind: "carry" });
+      take({ ...job, ...sources, kind: "carry" }, calls);
     } catch (error) {
       const { call: name, errnoName } = error instanceof SystemError ? error : { call: "launch", errnoName: "EIO" };
       call("close", job.data);

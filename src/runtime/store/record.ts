@@ -1,4 +1,5 @@
 /** What is kept of a job on disk, and how the API shows it. */
+import type { IdRange } from "#host/id-ranges.ts";
 import type { EndRecord, Enforced, Job, Reason, State, Usage } from "#spec/job.ts";
 import type { JobSpec } from "#spec/schema.ts";
 import { formatTime } from "./time.ts";
@@ -30,10 +31,12 @@ export interface JobRecord {
   readonly stopRequestedBy?: string;
   /** The reason that the job will end with because of a stop that has begun. */
   readonly stopReason?: EndRecord["reason"];
+  /** Host ids of its user namespace, nobody else's until the job is deleted; absent where it has the host's. */
+  readonly userns?: IdRange;
 }
 
 /** What may change in a job after it was made. A field that is present is set; none can be unset. */
-export type JobPatch = Partial<Omit<JobRecord, "id" | "owner" | "spec" | "createNs">>;
+export type JobPatch = Partial<Omit<JobRecord, "id" | "owner" | "spec" | "createNs" | "userns">>;
 
 /** What only the kernel knows of a running job. */
 export interface Live {
@@ -59,6 +62,7 @@ export function toJob(record: JobRecord, live?: Live): Job {
     ...(record.endNs !== undefined && { endTime: formatTime(record.endNs) }),
     ...(open && live?.pid !== undefined && { pid: live.pid }),
     enforced: record.enforced,
+    ...(record.userns !== undefined && { userns: record.userns }),
     usage: record.end?.usage ?? live?.usage ?? NO_USAGE,
     ...(record.end !== undefined && { end: record.end }),
   };

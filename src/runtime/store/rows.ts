@@ -26,6 +26,8 @@ export const COLUMNS = [
   "restart",
   "stop_requested_by",
   "stop_reason",
+  "userns_start",
+  "userns_count",
 ] as const;
 export type Column = (typeof COLUMNS)[number];
 
@@ -51,6 +53,10 @@ export function columnsOf(fields: Partial<JobRecord> | JobPatch): Partial<Record
   if (f.restart !== undefined) columns.restart = JSON.stringify(f.restart);
   if (f.stopRequestedBy !== undefined) columns.stop_requested_by = f.stopRequestedBy;
   if (f.stopReason !== undefined) columns.stop_reason = f.stopReason;
+  if (f.userns !== undefined) {
+    columns.userns_start = f.userns.start;
+    columns.userns_count = f.userns.count;
+  }
   return columns;
 }
 
@@ -79,5 +85,6 @@ export function recordOf(row: Row): JobRecord {
     ...(has("restart") && { restart: json("restart") }),
     ...(has("stop_requested_by") && { stopRequestedBy: row.stop_requested_by as string }),
     ...(has("stop_reason") && { stopReason: row.stop_reason as NonNullable<JobRecord["stopReason"]> }),
+    ...(has("userns_start") && { userns: { start: Number(row.userns_start), count: Number(row.userns_count) } }),
   };
 }

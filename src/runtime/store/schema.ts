@@ -25,6 +25,13 @@ const MIGRATIONS: readonly string[] = [
   CREATE INDEX jobs_by_time ON jobs (create_ns, id);
   CREATE INDEX jobs_by_owner ON jobs (owner, create_ns, id);
   CREATE INDEX jobs_open ON jobs (create_ns, id) WHERE state = 'RUNNING';`,
+  // Ids of user namespaces, in an index of their own so that a start reads nothing else of the jobs. The fields that specs
+  // have since then say of an older one that it asked for nothing of the kind.
+  `ALTER TABLE jobs ADD COLUMN userns_start INTEGER;
+  ALTER TABLE jobs ADD COLUMN userns_count INTEGER;
+  CREATE INDEX jobs_userns ON jobs (userns_start, userns_count) WHERE userns_start IS NOT NULL;
+  UPDATE jobs SET spec = json_insert(spec, '$.ulimits', json('{}'), '$.root', json('{"type":"host"}'),
+    '$.mounts', json('[]'), '$.security', json('{}'));`,
 ];
 
 /** What this program writes: `PRAGMA user_version`. */

@@ -1,6 +1,7 @@
 /** The records of all jobs, open and closed, in one SQLite file. Memory holds none of them. */
 import type { StatementSync } from "node:sqlite";
 import { TeleError } from "#errors";
+import type { IdRange } from "#host/id-ranges.ts";
 import { openDatabase } from "./database.ts";
 import { parseCursor, type Position } from "./cursor.ts";
 import type { JobPatch, JobRecord } from "./record.ts";
@@ -32,6 +33,8 @@ export interface Store {
   list(options?: ListOptions): IterableIterator<JobRecord>;
   /** Every job that is not closed, oldest first. */
   open(): JobRecord[];
+  /** Host ids of every job that has some, open or closed. */
+  ranges(): IdRange[];
   /** Forgets a job; false when there was none. */
   remove(id: string): boolean;
   /** Many changes as one, all or none: one append to the log instead of one for each. Synchronous work only. */
@@ -128,6 +131,11 @@ export function openStore(path: string): Store {
       const sql = "SELECT * FROM jobs WHERE state = 'RUNNING' ORDER BY create_ns, id";
       const rows: Row[] = database.read(() => statement(sql).all());
       return rows.map((row) => recordOf(row));
+    },
+    ranges: () => {
+      const sql = "SELECT userns_start, userns_count FROM jobs WHERE userns_start IS NOT NULL";
+      const rows: Row[] = database.read(() => statement(sql).all());
+      return rows.map((row) => ({ start: Number(row["userns_start"]), count: Number(row["userns_count"]) }));
     },
     remove: (id) => Number(write(() => statement("DELETE FROM jobs WHERE id = ?").run(id)).changes) > 0,
     transaction: (work) => {

@@ -18,7 +18,7 @@ static _Alignas(16) char child_stack[65536];
 static char tether[65536];
 static ssize_t tether_length;
 
-struct descriptors { int sorted[CGROUP], tether; };
+struct descriptors { int sorted[SORTED], tether; };
 static struct descriptors given;
 
 static int inline_sandbox(int unused) { (void)unused; return sandbox(0); }
@@ -26,7 +26,8 @@ static int inline_sandbox(int unused) { (void)unused; return sandbox(0); }
 static int execute_tether(int unused) {
   static const char *const argv[] = {"floor-tether", 0}, *const environment[] = {0};
   (void)unused;
-  for (int fd = 0; fd < MAIN; fd++) MUST(CALL(dup3, given.sorted[fd], fd, 0, 0, 0));
+  MUST(CALL(close_range, 0, 31, 0, 0, 0));
+  for (int fd = 0; fd < SORTED; fd++) MUST(CALL(dup3, given.sorted[fd], fd, 0, 0, 0));
   CALL(execveat, given.tether, "", argv, environment, AT_EMPTY_PATH);
   CALL(exit_group, 99, 0, 0, 0, 0);
   return 99;
@@ -44,9 +45,9 @@ static int high(int fd) {
   return moved;
 }
 
-static void make_pipe(int *ends) {
+static void make_pipe(int *ends, int size) {
   check(pipe2(ends, O_CLOEXEC) < 0, "pipe2");
-  fcntl(ends[0], F_SETPIPE_SZ, 256 * 1024);
+  if (size) fcntl(ends[0], F_SETPIPE_SZ, size);
   ends[0] = high(ends[0]);
   ends[1] = high(ends[1]);
 }
@@ -59,7 +60,7 @@ static long elapsed(const struct timespec *from) {
 
 static long clone_child(int (*function)(int), int *pidfd) {
   struct clone_args arguments = {
-    .flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | NAMESPACES,
+    .flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | TETHER_NAMESPACES,
     .pidfd = (uint64_t)(uintptr_t)pidfd,
     .exit_signal = SIGCHLD,
     .stack = (uint64_t)(uintptr_t)child_stack,
@@ -89,15 +90,15 @@ static long launch_inline(siginfo_t *info) {
 static long launch_tether(int null, int record, siginfo_t *info) {
   struct timespec from;
   int report[2], out[2], err[2], pidfd = -1;
-  uint64_t message[2];
+  uint64_t message[3];
   clock_gettime(CLOCK_MONOTONIC, &from);
-  make_pipe(report);
-  make_pipe(out);
-  make_pipe(err);
+  make_pipe(report, 0);
+  make_pipe(out, 256 * 1024);
+  make_pipe(err, 256 * 1024);
   int memory = high(memfd_create("floor-tether", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   check(write(memory, tether, (size_t)tether_length) != tether_length, "write");
   fcntl(memory, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
-  given = (struct descriptors){{null, out[1], err[1], report[1], record, out[0], err[0], report[0], -1}, memory};
+  given = (struct descriptors){{null, out[1], err[1], report[1], record, out[0], err[0], report[0]}, memory};
   clone_child(execute_tether, &pidfd);
   close(memory);
   close(report[1]);

@@ -1,10 +1,14 @@
 /* The system calls of one of our sandboxes, in C without a library: what a program can do at best.
- * The order and the arguments follow the listings of test/golden/; change them together. */
+ * The order and the arguments follow test/golden/defaults-without-cgroup.txt; change them together. The system call
+ * filters are the very same bytes: ../floor.ts writes them as filters.h. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/keyctl.h>
+#include <linux/seccomp.h>
 #include <linux/sched.h>
 #include <linux/close_range.h>
 #include <net/if.h>
@@ -21,6 +25,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
+#include "filters.h"
 
 static inline long call6(long n, long a, long b, long c, long d, long e, long f) {
 #if defined(__x86_64__)
@@ -46,13 +51,22 @@ static inline long call6(long n, long a, long b, long c, long d, long e, long f)
 
 /* A step that must work: a part of its line's number is the status that the whole launch ends with. */
 #define MUST(what) do { if ((what) < 0) CALL(exit_group, 100 + __LINE__ % 100, 0, 0, 0, 0); } while (0)
+/* Where the ids of the sandbox's user namespace begin outside. */
+#define FIRST_ID 2147483648
+#define TEXT_OF(value) #value
+#define TEXT(value) TEXT_OF(value)
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 /* Descriptors of the tether, as in src/program/descriptors.ts. */
-enum { REPORT = 3, RECORD = 4, STDOUT_READ = 5, STDERR_READ = 6, REPORT_READ = 7, MAIN = 8, CGROUP = 9 };
-enum { RELEASE_SIGNAL = 40 };
+enum {
+  REPORT = 3, RECORD = 4, STDOUT_READ = 5, STDERR_READ = 6, REPORT_READ = 7, MAIN = 8, GO = 9, BEGUN_READ = 10,
+  BEGUN_WRITE = 11, CGROUP = 14
+};
+enum { RELEASE_SIGNAL = 40, SORTED = MAIN };
 
-#define NAMESPACES (CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET)
+/* PID 1 is born in the first two, the workload in the others, the mount namespace once more. */
+#define TETHER_NAMESPACES (CLONE_NEWPID | CLONE_NEWNS)
+#define WORKLOAD_NAMESPACES (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
 
 /* clone3: the child calls the function, on the stack of the arguments or, where they have none, on a copy of ours. */
 static long start(struct clone_args *arguments, int (*function)(int), long argument) {
@@ -95,21 +109,23 @@ static long start(struct clone_args *arguments, int (*function)(int), long argum
 
 #define LOCKED (MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
-static void make_root(void) {
+static long make_root(void) {
   struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
   MUST(CALL(mount, "none", "/", 0, MS_REC | MS_PRIVATE, 0));
+  MUST(CALL(openat, AT_FDCWD, "/", O_PATH | O_CLOEXEC, 0, 0));
   long root = CALL(open_tree, AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE, 0, 0);
   MUST(root);
   MUST(CALL(mount_setattr, root, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes));
   MUST(CALL(move_mount, root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH));
   MUST(CALL(fchdir, root, 0, 0, 0, 0));
   MUST(CALL(pivot_root, ".", ".", 0, 0, 0));
+  return root;
 }
 
 static void make_dev(void) {
   static const struct { const char *path; int major, minor; } nodes[] = {
     {"/dev/null", 1, 3}, {"/dev/zero", 1, 5}, {"/dev/full", 1, 7},
-    {"/dev/random", 1, 8}, {"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0},
+    {"/dev/random", 1, 8}, {"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0}, {"/dev/console", 1, 3},
   };
   static const char *const links[][2] = {
     {"/proc/self/fd", "/dev/fd"}, {"fd/0", "/dev/stdin"}, {"fd/1", "/dev/stdout"},
@@ -126,13 +142,13 @@ static void make_dev(void) {
   MUST(CALL(mkdirat, AT_FDCWD, "/dev/shm", 01777, 0, 0));
   MUST(CALL(mount, "tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777"));
   MUST(CALL(mkdirat, AT_FDCWD, "/dev/mqueue", 0755, 0, 0));
-  CALL(mount, "mqueue", "/dev/mqueue", "mqueue", LOCKED, 0);
 }
 
 /* A path that the host has not is no fault. */
-static void make_proc_and_sys(void) {
+static void make_proc(void) {
   static const char *const read_only[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
-  static const char *const files[] = {"/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/latency_stats", "/proc/sched_debug"};
+  static const char *const files[] = {
+    "/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/latency_stats", "/proc/sched_debug", "/proc/interrupts"};
   static const char *const folders[] = {"/proc/acpi", "/proc/scsi", "/proc/asound"};
   MUST(CALL(mount, "proc", "/proc", "proc", LOCKED, 0));
   for (size_t i = 0; i < COUNT(read_only); i++) {
@@ -141,87 +157,165 @@ static void make_proc_and_sys(void) {
   }
   for (size_t i = 0; i < COUNT(files); i++) CALL(mount, "/dev/null", files[i], 0, MS_BIND, 0);
   for (size_t i = 0; i < COUNT(folders); i++) CALL(mount, "tmpfs", folders[i], "tmpfs", MS_RDONLY | LOCKED, "mode=755");
-  MUST(CALL(mount, "sysfs", "/sys", "sysfs", MS_RDONLY | LOCKED, 0));
-  CALL(mount, "tmpfs", "/sys/firmware", "tmpfs", MS_RDONLY | LOCKED, "mode=755");
 }
 
 static void make_private(void) {
   MUST(CALL(mount, "tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777"));
   MUST(CALL(mount, "tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755"));
+  MUST(CALL(fchownat, AT_FDCWD, "/run", FIRST_ID, FIRST_ID, 0));
 }
 
-static void name_and_loopback(void) {
+static void make_sys(void) {
+  static const char *const folders[] = {"/sys/firmware", "/sys/devices/virtual/powercap"};
+  MUST(CALL(mount, "sysfs", "/sys", "sysfs", MS_RDONLY | LOCKED, 0));
+  for (size_t i = 0; i < COUNT(folders); i++) CALL(mount, "tmpfs", folders[i], "tmpfs", MS_RDONLY | LOCKED, "mode=755");
+  CALL(mount, "mqueue", "/dev/mqueue", "mqueue", LOCKED, 0);
+}
+
+static void loopback_and_name(void) {
   struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP};
-  MUST(CALL(sethostname, "sandbox", 7, 0, 0, 0));
   long sock = CALL(socket, AF_INET, SOCK_DGRAM, 0, 0, 0);
   MUST(sock);
   MUST(CALL(ioctl, sock, SIOCSIFFLAGS, &lo, 0, 0));
   MUST(CALL(close, sock, 0, 0, 0, 0));
+  MUST(CALL(sethostname, "sandbox", 7, 0, 0, 0));
 }
 
-static int workload(int unused) {
-  static const char *const argv[] = {"/bin/true", 0};
-  static const char *const environment[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 0};
-  struct rlimit files = {1024, 4096}; /* within any host's hard limit */
-  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-  struct __user_cap_data_struct none[2] = {{0, 0, 0}, {0, 0, 0}};
-  uint64_t empty_mask = 0;
-  (void)unused;
-  MUST(CALL(unshare, CLONE_NEWCGROUP, 0, 0, 0, 0));
-  MUST(CALL(close_range, REPORT, ~0u, CLOSE_RANGE_CLOEXEC, 0, 0));
-  MUST(CALL(setsid, 0, 0, 0, 0, 0));
-  MUST(CALL(rt_sigprocmask, 2 /* SIG_SETMASK */, &empty_mask, 0, sizeof empty_mask, 0));
-  MUST(CALL(prlimit64, 0, RLIMIT_NOFILE, &files, 0, 0));
-  CALL(umask, 022, 0, 0, 0, 0);
+/* Capabilities and whatever could bring them back. */
+static void drop_capabilities(void) {
   for (int capability = 0; capability <= CAP_LAST_CAP; capability++) {
     MUST(CALL(prctl, PR_CAPBSET_DROP, capability, 0, 0, 0));
   }
   MUST(CALL(prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0));
+}
+
+static void set_no_capabilities(void) {
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  struct __user_cap_data_struct none[2] = {{0, 0, 0}, {0, 0, 0}};
+  MUST(CALL(capset, &header, none, 0, 0, 0));
+}
+
+/* filters.h has the very programs that ours are given. */
+static void install(const unsigned char *filter, size_t length) {
+  struct sock_fprog program = {.len = (unsigned short)(length / sizeof(struct sock_filter)), .filter = (void *)filter};
+  MUST(CALL(seccomp, SECCOMP_SET_MODE_FILTER, 0, &program, 0, 0));
+}
+
+static void await(long go) {
+  uint64_t one;
+  MUST(CALL(read, go, &one, sizeof one, 0, 0));
+}
+
+static void let_go(long go) {
+  uint64_t one = 1;
+  MUST(CALL(write, go, &one, sizeof one, 0, 0));
+}
+
+static void write_map(const char *path) {
+  static const char map[] = "0 " TEXT(FIRST_ID) " 65536\n";
+  long fd = CALL(openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0, 0);
+  MUST(fd);
+  MUST(CALL(write, fd, map, sizeof map - 1, 0, 0));
+  MUST(CALL(close, fd, 0, 0, 0, 0));
+}
+
+static int workload(int go) {
+  static const char *const argv[] = {"/bin/true", 0};
+  static const char *const environment[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", 0};
+  struct rlimit files = {1024, 4096}; /* within any host's hard limit */
+  struct { uint64_t handler, flags, restorer, mask; } usual = {0};
+  uint64_t empty_mask = 0;
+  await(go);
+  MUST(CALL(setsid, 0, 0, 0, 0, 0));
+  MUST(CALL(unshare, CLONE_NEWCGROUP, 0, 0, 0, 0));
+  MUST(CALL(close_range, CGROUP, ~0u, 0, 0, 0));
+  MUST(CALL(close_range, RECORD, MAIN, 0, 0, 0));
+  MUST(CALL(close_range, REPORT, ~0u, CLOSE_RANGE_CLOEXEC, 0, 0));
+  make_sys();
+  loopback_and_name();
+  MUST(CALL(rt_sigaction, SIGPIPE, &usual, 0, sizeof empty_mask, 0));
+  MUST(CALL(rt_sigaction, SIGXFSZ, &usual, 0, sizeof empty_mask, 0));
+  MUST(CALL(rt_sigprocmask, 2 /* SIG_SETMASK */, &empty_mask, 0, sizeof empty_mask, 0));
+  MUST(CALL(prlimit64, 0, RLIMIT_NOFILE, &files, 0, 0));
+  CALL(umask, 022, 0, 0, 0, 0);
+  drop_capabilities();
   MUST(CALL(setgroups, 0, 0, 0, 0, 0));
   MUST(CALL(setresgid, 0, 0, 0, 0, 0));
   MUST(CALL(setresuid, 0, 0, 0, 0, 0));
-  MUST(CALL(capset, &header, none, 0, 0, 0));
+  set_no_capabilities();
+  CALL(keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0);
   MUST(CALL(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
   MUST(CALL(chdir, "/", 0, 0, 0, 0));
+  await(go);
+  install(default_filter, sizeof default_filter);
   CALL(execve, argv[0], argv, environment, 0, 0);
   CALL(exit_group, 127, 0, 0, 0, 0);
   return 127;
 }
 
+/* PID 1 gives up all that it does not need while its child gets ready. */
+static void guard(long go) {
+  write_map("/proc/2/uid_map");
+  write_map("/proc/2/gid_map");
+  let_go(go);
+  drop_capabilities();
+  set_no_capabilities();
+  MUST(CALL(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+  install(tether_filter, sizeof tether_filter);
+  let_go(go);
+}
+
 /* PID 1. Held as ours is, it reports on descriptors 3 and 4 and leaves when it is told to; else as soon as it can. */
 static int sandbox(int held) {
-  struct timespec64 { int64_t seconds, nanoseconds; } began, ended;
-  uint64_t message[2] = {1, 0}, release = 1ull << (RELEASE_SIGNAL - 1);
-  int main_pidfd = -1;
+  struct timespec64 { int64_t seconds, nanoseconds; } began, ended, no_time = {0, 0};
+  uint64_t message[3] = {2, 0, 0}, release = 1ull << (RELEASE_SIGNAL - 1), every = ~0ull;
+  int main_pidfd = -1, begun[2];
   struct rusage usage;
   siginfo_t info;
   MUST(CALL(prctl, PR_SET_NAME, "floor-tether", 0, 0, 0));
+  MUST(CALL(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0));
   if (held) MUST(CALL(close_range, CGROUP, ~0u, 0, 0, 0));
-  make_root();
+  long root = make_root();
   make_dev();
-  make_proc_and_sys();
+  make_proc();
   make_private();
-  name_and_loopback();
+  MUST(CALL(fchdir, root, 0, 0, 0, 0));
   MUST(CALL(umount2, ".", MNT_DETACH, 0, 0, 0));
   MUST(CALL(chdir, "/", 0, 0, 0, 0));
+  long go = CALL(eventfd2, 0, 1 /* EFD_SEMAPHORE */ | O_CLOEXEC, 0, 0, 0);
+  MUST(go);
+  MUST(CALL(dup3, go, GO, O_CLOEXEC, 0, 0));
+  if (held) {
+    MUST(CALL(pipe2, begun, O_CLOEXEC, 0, 0, 0));
+    MUST(CALL(dup3, begun[0], BEGUN_READ, O_CLOEXEC, 0, 0));
+    MUST(CALL(dup3, begun[1], BEGUN_WRITE, O_CLOEXEC, 0, 0));
+  }
   struct clone_args arguments = {
-    .flags = CLONE_VFORK | CLONE_PIDFD, .exit_signal = SIGCHLD, .pidfd = (uint64_t)(uintptr_t)&main_pidfd};
-  long child = start(&arguments, workload, 0);
+    .flags = CLONE_PIDFD | WORKLOAD_NAMESPACES, .exit_signal = SIGCHLD, .pidfd = (uint64_t)(uintptr_t)&main_pidfd};
+  long child = start(&arguments, workload, GO);
   MUST(child);
-  CALL(clock_gettime, CLOCK_REALTIME, &began, 0, 0, 0);
+  guard(GO);
   if (held) {
     CALL(close_range, 0, 2, 0, 0, 0);
     CALL(dup3, main_pidfd, MAIN, O_CLOEXEC, 0, 0);
-    CALL(close_range, CGROUP, ~0u, 0, 0, 0);
+    CALL(close_range, BEGUN_WRITE, ~0u, 0, 0, 0);
+    CALL(read, BEGUN_READ, message + 2, 1, 0, 0);
+  }
+  CALL(clock_gettime, CLOCK_REALTIME, &began, 0, 0, 0);
+  if (held) {
+    CALL(close_range, GO, BEGUN_READ, 0, 0, 0);
     CALL(write, REPORT, message, sizeof message, 0, 0);
   }
   do MUST(CALL(waitid, P_ALL, 0, &info, WEXITED | __WALL, 0)); while (info.si_pid != child);
   CALL(clock_gettime, CLOCK_REALTIME, &ended, 0, 0, 0);
+  CALL(getpid, 0, 0, 0, 0, 0);
   CALL(kill, -1, SIGKILL, 0, 0, 0);
   while (CALL(waitid, P_ALL, 0, 0, WEXITED | __WALL, 0) == 0) continue;
-  CALL(getrusage, RUSAGE_CHILDREN, &usage, 0, 0, 0);
   if (held) {
+    while (CALL(rt_sigtimedwait, &every, 0, &no_time, sizeof every, 0) >= 0) continue;
+    CALL(getrusage, RUSAGE_CHILDREN, &usage, 0, 0, 0);
     CALL(pwrite64, RECORD, &usage, sizeof usage, 0, 0);
+    message[0] = 3;
     CALL(write, REPORT, message, sizeof message, 0, 0);
     while (CALL(rt_sigtimedwait, &release, 0, 0, sizeof release, 0) != RELEASE_SIGNAL) continue;
   }

@@ -16,6 +16,7 @@ export const cleanStart: Phase = ({ facts, limits }) => [
       ]),
   ),
   step("signals.unblock", "rt_sigprocmask", [SIG_HOW.SETMASK, new Uint8Array(SIGSET_SIZE), 0, SIGSET_SIZE]),
+  // What else a job asks for in `ulimits` is set last of all (94-ulimits.ts).
   step("limits.nofile", "prlimit64", [
     0,
     RLIMIT.NOFILE,
