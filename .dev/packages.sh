@@ -3,10 +3,12 @@
 # A package that cannot be installed is no error here: the test that needs it says so (test/support/needs.ts).
 set -eu
 packages="openssl curl strace binutils binutils-aarch64-linux-gnu qemu-user-static gcc libc6-dev zsh fish bubblewrap
-  util-linux iproute2 procps tmux stress-ng"
+  util-linux uidmap iproute2 procps tmux stress-ng"
 [ "${1:-}" != bench ] || packages="$packages nginx-light nghttp2-client crun runc podman"
 
 [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && command -v dpkg-query >/dev/null || exit 0
+# Debian 12 has none.
+if [ "${1:-}" = bench ] && apt-cache show nsjail >/dev/null 2>&1; then packages="$packages nsjail"; fi
 missing=
 for package in $packages; do
   case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) in

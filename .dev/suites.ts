@@ -1,6 +1,6 @@
 // Runs every suite and adds up the runners' own counts; the last line of the output is `N passed, N failed`.
 //
-//   bun .dev/suites.ts [SUITE…]     unit golden abi integration e2e vm; all of them without arguments
+//   bun .dev/suites.ts [SUITE…]     all of them without arguments
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,7 +8,7 @@ import { join, resolve } from "node:path";
 import { type Counts, closingLine, countsOfJunit } from "#test/support/reporter.ts";
 
 const root = resolve(import.meta.dirname, "..");
-const known = ["unit", "golden", "abi", "integration", "e2e", "vm"];
+const known = ["unit", "golden", "abi", "integration", "e2e", "escape", "sweep", "property", "rootless", "vm"];
 const wanted = process.argv.length > 2 ? process.argv.slice(2) : known;
 const reports = mkdtempSync(join(tmpdir(), "tele-reports-"));
 
@@ -17,7 +17,8 @@ const bad: string[] = [];
 try {
   for (const suite of wanted) {
     console.log(`── ${suite}`);
-    const counts = suite === "vm" ? await virtualMachines() : await bunSuite(suite);
+    const own = join(root, "test", suite, "run");
+    const counts = existsSync(own) ? await ownRunner(suite, own) : await bunSuite(suite);
     console.log(`   ${suite}: ${counts.passed} passed, ${counts.failed} failed`);
     if (counts.failed > 0) bad.push(suite);
     total.passed += counts.passed;
@@ -49,14 +50,12 @@ async function bunSuite(suite: string): Promise<Counts> {
   return counts;
 }
 
-/** test/vm/run boots other kernels; its last line is `N passed, N failed` like ours. */
-async function virtualMachines(): Promise<Counts> {
-  const script = join(root, "test/vm/run");
-  if (!existsSync(script)) return broken("test/vm/run is missing");
+/** A suite that runs elsewhere (as another user, under other kernels); its last line is `N passed, N failed` like ours. */
+async function ownRunner(suite: string, script: string): Promise<Counts> {
   const { code, output } = await run(script, []);
   const counts = closingLine(output);
-  if (counts === undefined) return broken(`test/vm/run ended with ${code} and no counts`);
-  if (counts.passed + counts.failed === 0) return broken("test/vm/run ran no test");
+  if (counts === undefined) return broken(`test/${suite}/run ended with ${code} and no counts`);
+  if (counts.passed + counts.failed === 0) return broken(`test/${suite}/run ran no test`);
   if (code !== 0 && counts.failed === 0) counts.failed = 1;
   return counts;
 }
