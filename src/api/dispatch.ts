@@ -1,6 +1,6 @@
 /** From a request to its route: method and custom method, authorization, the job, query and body, in this order. */
 import { z } from "zod";
-import { TeleError } from "#errors";
+import { type Fault, TeleError } from "#errors";
 import { HINTS } from "#hints";
 import type { Job } from "#spec/job.ts";
 import { allowsAction, type Decision, type Denial, maySee } from "./authorization.ts";
@@ -76,7 +76,8 @@ function call(c: Ctx, route: Route, id: string, parts: Parts): Response | Promis
     return guarded(
       c,
       readBody(incoming).then((bytes) => {
-        const body = parseBody(bytes, route.body as z.ZodType);
+        const examine = (input: unknown, error: z.ZodError): Fault[] => route.examine?.(shared, input, error) ?? [];
+        const body = parseBody(bytes, route.body as z.ZodType, examine);
         const decision = route.allows?.(who, body);
         // The action is on the log as allowed already; what was asked for with it is a decision of its own.
         if (decision?.allowed === false) {
@@ -151,7 +152,11 @@ function queryOf(c: Ctx, route: Route): unknown {
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /** Whatever its content type says, it is JSON: `curl -d` calls it a form. */
-function parseBody(bytes: Buffer, schema: z.ZodType): unknown {
+function parseBody(
+  bytes: Buffer,
+  schema: z.ZodType,
+  examine: (input: unknown, error: z.ZodError) => readonly Fault[],
+): unknown {
   let value: unknown = {};
   if (bytes.length > 0) {
     try {
@@ -167,5 +172,5 @@ function parseBody(bytes: Buffer, schema: z.ZodType): unknown {
   }
   const parsed = schema.safeParse(value, { reportInput: true });
   if (parsed.success) return parsed.data;
-  throw invalid(faultsOf(parsed.error, schema, jsonPointer));
+  throw invalid([...faultsOf(parsed.error, schema, jsonPointer), ...examine(value, parsed.error)]);
 }

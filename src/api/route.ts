@@ -1,5 +1,6 @@
 /** Routes as data: the same table mounts them and makes the OpenAPI document. */
 import type { z } from "zod";
+import type { Fault } from "#errors";
 import type { Job } from "#spec/job.ts";
 import type { Action, Decision } from "./authorization.ts";
 import type { Ctx, Parts } from "./env.ts";
@@ -41,6 +42,8 @@ export interface RouteShape<Query extends z.ZodType, Body extends z.ZodType> {
   readonly long?: boolean;
   /** Whether the caller may ask for this body, where it is not enough that he may do the action. */
   readonly allows?: (who: Identity, body: z.output<Body>) => Decision;
+  /** What else is wrong with a body that its schema refuses. */
+  readonly examine?: (call: { parts: Parts; who: Identity }, body: unknown, error: z.ZodError) => Fault[];
   readonly handle: (call: Call<z.output<Query>, z.output<Body>>) => Response | Promise<Response>;
 }
 

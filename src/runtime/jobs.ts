@@ -1,4 +1,5 @@
 /** What the API and the command line can ask of jobs: the seam between `api/` and the runtime. */
+import type { Fault } from "#errors";
 import type { Job, JobEvent } from "#spec/job.ts";
 import type { JobSpec } from "#spec/schema.ts";
 
@@ -38,6 +39,8 @@ export interface StopRequest {
 export interface Jobs {
   /** Resolves once the program runs. Rejects with START_FAILED (and leaves the job as FAILED), ALREADY_EXISTS, LIMIT_NOT_ENFORCEABLE, INSUFFICIENT_STORAGE. */
   start(request: StartRequest): Promise<Job>;
+  /** Everything about this spec that cannot be had here, without starting anything. */
+  examine(spec: JobSpec): Fault[];
   /** Undefined when there is none. `usage` is live while it runs. */
   get(id: string): Job | undefined;
   /** The same without asking the kernel for usage; cheap enough for lists. */

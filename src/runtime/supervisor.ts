@@ -13,7 +13,7 @@ import { openUnowned } from "#host/unowned.ts";
 import { type IdRange, openRanges, rangeOf } from "#host/id-ranges.ts";
 import type { Ceiling } from "#spec/ceiling.ts";
 import type { JobSpec } from "#spec/schema.ts";
-import { admit, daemonHost } from "./admission.ts";
+import { admissionFaults, admit, daemonHost } from "./admission.ts";
 import { whenIdle } from "./idle.ts";
 import type { Jobs } from "./jobs.ts";
 import type { LiveJob } from "./live-job.ts";
@@ -195,6 +195,7 @@ function jobsOf(parts: RegistryParts, { live, birth, buried, tell, subscribe }: 
         starting.delete(id);
       }
     },
+    examine: (spec) => admissionFaults(spec, daemonHost(ground.facts, ground.ceiling)),
     get(id) {
       if (starting.has(id)) return undefined;
       const job = live.get(id);

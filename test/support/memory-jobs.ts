@@ -208,6 +208,7 @@ export function createMemoryJobs(dir: string): MemoryJobs {
       emit("job.deleted", entry.job);
     },
     output: (id) => entries.get(id)?.output,
+    examine: () => [],
     subscribe(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

@@ -1,4 +1,5 @@
 /** `tele serve` from its sources, in a place of its own. */
+import { randomUUID } from "node:crypto";
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -43,7 +44,7 @@ export async function makeGround(): Promise<Ground> {
   await init({ dir: configDir });
   made += 1;
   const stateDirectory = join(folder, "state");
-  const cgroupName = `tele-test-serve-${process.pid}-${made}`;
+  const cgroupName = `tele-test-serve-${randomUUID().slice(0, 8)}-${made}`;
   const running = new Set<Served>();
   const words = (port = 0): string[] => [
     "serve",

@@ -4,6 +4,7 @@ import { CODES, TeleError } from "#errors";
 import { nearest } from "#spec/nearest.ts";
 import { parseDuration } from "#spec/quantity.ts";
 import { JobSpecSchema } from "#spec/schema.ts";
+import { soundPart } from "#spec/sound-part.ts";
 import { allowsSpec, listScope } from "../authorization.ts";
 import { OWN_NAME } from "../dispatch.ts";
 import { parseFilter } from "../filter.ts";
@@ -49,6 +50,11 @@ const create = route({
   }),
   body: JobSpecSchema,
   allows: allowsSpec,
+  examine({ parts, who }, body, error) {
+    const sound = soundPart(body, error);
+    // Who may not ask for it is not told either whether the host has it.
+    return sound && allowsSpec(who, sound).allowed ? parts.jobs.examine(sound) : [];
+  },
   answers: [{ status: 201, description: "The job, which runs.", content: oneJob }],
   async handle({ c, parts, who, query, body }) {
     const start = async (): Promise<Answer> => {
