@@ -58,9 +58,9 @@ export const ERRNO = {
 /** Name of a kernel error. */
 export type ErrnoName = keyof typeof ERRNO;
 
-const NAMES: ReadonlyMap<number, string> = new Map(Object.entries(ERRNO).map(([name, number]) => [number, name]));
-
 /** `EINVAL` for 22 or -22. */
 export function errnoName(number: number): string {
-  return NAMES.get(Math.abs(number)) ?? `errno ${Math.abs(number)}`;
+  const positive = Math.abs(number);
+  for (const [name, value] of Object.entries(ERRNO)) if (value === positive) return name;
+  return `errno ${positive}`;
 }

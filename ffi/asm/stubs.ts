@@ -137,5 +137,9 @@ export const STUBS: Readonly<Record<Architecture, Stubs>> = {
 
 /** The bytes of a routine. */
 export function stubBytes(instructions: readonly Instruction[]): Uint8Array {
-  return Uint8Array.from(Buffer.from(instructions.map(([, bytes]) => bytes).join(""), "hex"));
+  // Once per process and cold: to load Buffer for this, or to iterate over bytes, takes most of a millisecond.
+  const hex = instructions.map((instruction) => instruction[1]).join("");
+  const bytes = new Uint8Array(hex.length / 2);
+  for (let at = 0; at < bytes.length; at++) bytes[at] = Number.parseInt(hex.substring(2 * at, 2 * at + 2), 16);
+  return bytes;
 }

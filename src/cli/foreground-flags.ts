@@ -1,11 +1,13 @@
 /** The flags of `tele run` and `tele plan`, and what they make of them. */
-import { TeleError } from "#errors";
+import { type Fault, TeleError } from "#errors";
 import { isTerminal } from "#ffi/terminal.ts";
-import type { ForegroundOptions } from "#runtime/foreground/prepare.ts";
+import { plainSpec } from "#runtime/foreground/plain-spec.ts";
+import { type Foreground, type ForegroundOptions, prepareForeground } from "#runtime/foreground/prepare.ts";
 import { CGROUP_LIMITS } from "#host/cgroup/facts.ts";
 import type { Enforced } from "#spec/job.ts";
-import type { JobSpec } from "#spec/schema.ts";
+import type { JobSpec, JobSpecInput } from "#spec/schema.ts";
 import type { Flags, Values } from "./command.ts";
+import { inFlags } from "./flag-faults.ts";
 import type { Globals } from "./globals.ts";
 import { JOB_FLAGS, toSpec } from "./job-flags.ts";
 import { shellLine } from "./shell.ts";
@@ -29,29 +31,72 @@ export const FOREGROUND_FLAGS = {
 
 type ForegroundValues = Values<typeof FOREGROUND_FLAGS>;
 
-/** What the two commands take: a spec as validated as a server's. INVALID_ARGUMENT with every fault. */
-export async function foregroundSpec(
-  path: string,
-  flags: ForegroundValues,
-  globals: Globals,
-  command: readonly string[],
-): Promise<JobSpec> {
-  refuseServers(path, globals, command);
-  const asked = await toSpec({ ...flags, label: [], "output-limit": undefined }, command, process.env);
-  const { plainSpec } = await import("#runtime/foreground/plain-spec.ts");
-  const terminal = process.env["TERM"];
-  if (terminal !== undefined && !flags["clear-env"] && isTerminal(1)) asked.env = { TERM: terminal, ...asked.env };
-  const plain = plainSpec(asked);
-  if (plain) return plain;
-  const [{ JobSpecSchema }, { faultsOf }] = await Promise.all([import("#spec/schema.ts"), import("#api/problem.ts")]);
-  const parsed = JobSpecSchema.safeParse(asked, { reportInput: true });
-  if (parsed.success) return parsed.data;
-  const faults = faultsOf(parsed.error, JobSpecSchema);
-  throw new TeleError("INVALID_ARGUMENT", { detail: `${faults.length} faults`, faults });
+export interface Asked {
+  /** How the command is called. */
+  readonly path: string;
+  readonly flags: ForegroundValues;
+  readonly globals: Globals;
+  readonly command: readonly string[];
+  /** Stays in our terminal's session. */
+  readonly sameSession?: boolean;
+  readonly learn?: boolean;
+}
+
+/** Prepares what the flags ask for. INVALID_ARGUMENT with every fault, each under its flag. */
+export async function prepareAsked(asked: Asked): Promise<Foreground> {
+  const { path, flags, globals, command, sameSession = false, learn = false } = asked;
+  try {
+    refuseServers(path, globals, command);
+    const input = await toSpec({ ...flags, label: [], "output-limit": undefined }, command, process.env);
+    const terminal = process.env["TERM"];
+    if (terminal !== undefined && !flags["clear-env"] && isTerminal(1)) input.env = { TERM: terminal, ...input.env };
+    const options = { ...(await foregroundOptions(flags)), learn };
+    const { spec, faults } = await validated(input);
+    if (spec && sameSession) spec.security = { ...spec.security, newSession: false };
+    if (faults.length === 0 && spec) return await prepareForeground(spec, options);
+    throw await withHostFaults(faults, spec, options);
+  } catch (error) {
+    throw await inFlags(error, flags, path);
+  }
+}
+
+interface Validated {
+  /** What of it is right; undefined where that is nothing. */
+  readonly spec: JobSpec | undefined;
+  readonly faults: readonly Fault[];
+}
+
+async function validated(input: JobSpecInput): Promise<Validated> {
+  const plain = plainSpec(input);
+  if (plain) return { spec: plain, faults: [] };
+  const [{ JobSpecSchema }, { faultsOf }, { soundPart }] = await Promise.all([
+    import("#spec/schema.ts"),
+    import("#api/problem.ts"),
+    import("#spec/sound-part.ts"),
+  ]);
+  const parsed = JobSpecSchema.safeParse(input, { reportInput: true });
+  if (parsed.success) return { spec: parsed.data, faults: [] };
+  return { spec: soundPart(input, parsed.error), faults: faultsOf(parsed.error, JobSpecSchema) };
+}
+
+/** Whoever made one mistake hears of the others too, as far as what is right can be held against this host. */
+async function withHostFaults(
+  faults: readonly Fault[],
+  spec: JobSpec | undefined,
+  options: ForegroundOptions,
+): Promise<TeleError> {
+  const more: Fault[] = [];
+  try {
+    if (spec) await (await prepareForeground(spec, options)).close();
+  } catch (error) {
+    if (error instanceof TeleError) more.push(...(error.fields.faults ?? []));
+  }
+  const all = [...faults, ...more];
+  return new TeleError("INVALID_ARGUMENT", { detail: `${all.length} faults`, faults: all });
 }
 
 /** Where our own state and keys are: no sandbox sees them. */
-export async function foregroundOptions(flags: ForegroundValues): Promise<ForegroundOptions> {
+async function foregroundOptions(flags: ForegroundValues): Promise<ForegroundOptions> {
   const [{ configDir }, { stateDirectoryPath }, { homedir }, { realpathSync }] = await Promise.all([
     import("#certs/context.ts"),
     import("#runtime/state-path.ts"),

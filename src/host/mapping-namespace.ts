@@ -5,6 +5,9 @@ import { call, must, type Scratch, scratch } from "#ffi/call.ts";
 import { child } from "#ffi/child.ts";
 import type { IdMapLine, IdMaps } from "#spec/facts.ts";
 
+/** An id that no file has: the last but one; the last is (uid_t)-1. */
+const NOBODY: readonly IdMapLine[] = [{ inside: 4_294_967_293, outside: 4_294_967_293, count: 1 }];
+
 let arena: Scratch | undefined;
 
 /**
@@ -27,6 +30,11 @@ export function mappingNamespace(maps: IdMaps): number {
   } finally {
     dead.reap();
   }
+}
+
+/** A user namespace in which no file has an owner, for the host's tree; as `mappingNamespace`. */
+export function unownedNamespace(): number {
+  return mappingNamespace({ uids: NOBODY, gids: NOBODY });
 }
 
 /** A map is written once and with one write(2) (user_namespaces(7)). */

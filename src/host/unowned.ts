@@ -4,12 +4,9 @@ import { dirname } from "node:path";
 import { AT } from "#ffi/abi/fcntl.ts";
 import { MOUNT_ATTR, MOUNT_ATTR_SIZE, mountAttr, OPEN_TREE } from "#ffi/abi/mount-api.ts";
 import { call, type Scratch, scratch } from "#ffi/call.ts";
-import type { IdMapLine } from "#spec/facts.ts";
-import { mappingNamespace } from "./mapping-namespace.ts";
+import { unownedNamespace } from "./mapping-namespace.ts";
 import { mountsIn } from "./mountinfo.ts";
 
-/** An id that no file has: the last but one; the last is (uid_t)-1. */
-const NOBODY: readonly IdMapLine[] = [{ inside: 4_294_967_293, outside: 4_294_967_293, count: 1 }];
 /** Trees that every job has its own of. */
 const COVERED = ["/proc", "/sys", "/dev", "/tmp", "/run"] as const;
 /** So many mounts of the host are looked after. */
@@ -28,7 +25,7 @@ let arena: Scratch | undefined;
 export function openUnowned(): Unowned | undefined {
   let namespace: number;
   try {
-    namespace = mappingNamespace({ uids: NOBODY, gids: NOBODY });
+    namespace = unownedNamespace();
   } catch {
     return undefined;
   }

@@ -75,7 +75,7 @@ async function runInside(
 }
 
 function start(
-  { input, program, tether, limits, tetherIds, subordinate }: Foreground,
+  { input, program, tether, limits, tetherIds, subordinate, unowned }: Foreground,
   cgroup: JobCgroup | undefined,
   record: number,
   calls: ForegroundCalls | undefined,
@@ -97,6 +97,7 @@ function start(
       ...(tetherIds && { ids: tetherIds }),
       ...(subordinate && { writeIds: (pid: number) => subordinate.write(pid) }),
       ...(idmap !== undefined && { idmap }),
+      ...(unowned !== undefined && { unowned }),
       ...(calls && { listener: calls.socket }),
     });
   } catch (error) {

@@ -17,6 +17,7 @@ const packageOf: Record<string, string> = {
   as: "binutils",
   bwrap: "bubblewrap",
   ip: "iproute2",
+  newuidmap: "uidmap",
   nsenter: "util-linux",
   objdump: "binutils",
   pgrep: "procps",
@@ -42,7 +43,7 @@ const conditions: Record<string, { held: () => boolean; wayOut: string }> = {
     wayOut: "set the sysctl user.max_user_namespaces above 0",
   },
   "dist/tele": {
-    held: () => existsSync(join(import.meta.dirname, "../../dist/tele")),
+    held: () => existsSync(process.env["TELE_BINARY"] ?? join(import.meta.dirname, "../../dist/tele")),
     wayOut: "build it with `npm run build`",
   },
 };

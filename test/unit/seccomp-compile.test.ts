@@ -94,7 +94,7 @@ const hex = (number: number): string => `0x${number.toString(16)}`;
 const profiles: readonly FilterProfile[] = ["strict", "default", "dev"];
 const filters: Readonly<Record<string, Filter>> = {
   tether: TETHER_FILTER,
-  learning: learning(7),
+  learning: learning(7, 3),
   "an empty one": { default: "ALLOW", rules: [] },
   ...Object.fromEntries(
     profiles.flatMap((profile) => [

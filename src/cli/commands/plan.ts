@@ -4,12 +4,11 @@ import { compile } from "#program/seccomp/compile.ts";
 import { describe } from "#program/seccomp/describe.ts";
 import { filterFor } from "#program/seccomp/policy-filter.ts";
 import { TETHER_FILTER } from "#program/seccomp/tether.ts";
-import { type Foreground, prepareForeground } from "#runtime/foreground/prepare.ts";
+import type { Foreground } from "#runtime/foreground/prepare.ts";
 import type { EnforcedBy } from "#spec/job.ts";
 import type { Policy } from "#spec/policy.ts";
 import { command, type Flags } from "../command.ts";
-import { inFlags } from "../flag-faults.ts";
-import { FOREGROUND_FLAGS, foregroundOptions, foregroundSpec } from "../foreground-flags.ts";
+import { FOREGROUND_FLAGS, prepareAsked } from "../foreground-flags.ts";
 import { print } from "../output.ts";
 import { filterData } from "../render/filter.ts";
 
@@ -29,13 +28,7 @@ export default command({
   trailing: { valueHint: "COMMAND [ARG...]", required: true },
   examples: ["tele plan -- true", "tele plan --profile strict --filter -- true", "tele plan --json --user 33 -- id"],
   run: async ({ flags, globals, trailing }) => {
-    const prepared = await (async () =>
-      prepareForeground(
-        await foregroundSpec("tele plan", flags, globals, trailing),
-        await foregroundOptions(flags),
-      ))().catch(async (error: unknown) => {
-      throw await inFlags(error, flags, "tele plan");
-    });
+    const prepared = await prepareAsked({ path: "tele plan", flags, globals, command: trailing });
     try {
       if (flags.filter) print(`${JSON.stringify(wholeFilter(prepared), null, 2)}\n`);
       else if (globals.json) print(`${JSON.stringify(data(prepared), null, 2)}\n`);

@@ -1,11 +1,9 @@
 import { TeleError } from "#errors";
-import { prepareForeground } from "#runtime/foreground/prepare.ts";
 import { runForeground } from "#runtime/foreground.ts";
 import { command, type Flags } from "../command.ts";
 import { durationMs } from "../duration.ts";
 import { EXIT, exitOfJob } from "../exit.ts";
-import { inFlags } from "../flag-faults.ts";
-import { DELEGATION, FOREGROUND_FLAGS, foregroundOptions, foregroundSpec, unheldLimits } from "../foreground-flags.ts";
+import { DELEGATION, FOREGROUND_FLAGS, prepareAsked, unheldLimits } from "../foreground-flags.ts";
 import { keepRun } from "../keep-run.ts";
 import { note } from "../output.ts";
 import { dieWithParent } from "../parent.ts";
@@ -59,13 +57,15 @@ export default command({
     if (flags["die-with-parent"]) dieWithParent();
     const grace = durationMs("--stop-grace", flags["stop-grace"] ?? GRACE);
     const status = flags["status-fd"] === undefined ? undefined : openStatus(flags["status-fd"]);
-    const prepared = await (async () => {
-      const spec = await foregroundSpec("tele run", flags, globals, trailing);
-      if (!flags["new-session"]) spec.security = { ...spec.security, newSession: false };
-      const options = { ...(await foregroundOptions(flags)), learn: flags.learn !== undefined };
-      return prepareForeground(spec, options);
-    })().catch(async (error: unknown) => {
-      throw withDelegation(await inFlags(error, flags, "tele run"));
+    const prepared = await prepareAsked({
+      path: "tele run",
+      flags,
+      globals,
+      command: trailing,
+      sameSession: !flags["new-session"],
+      learn: flags.learn !== undefined,
+    }).catch((error: unknown) => {
+      throw withDelegation(error);
     });
     try {
       if (!globals.quiet) for (const line of unheldLimits(flags, prepared.enforced)) note(`${line}\n`);

@@ -29,9 +29,9 @@ export const mounts: Phase = (input) => {
   ]);
 };
 
-/** Whether ids on a writable mount have to be translated: 0 in the job then is 0 on the disk, and so on. */
+/** Whether ids on a mount of the host have to be translated: 0 in the job then is 0 on the disk, and so on. */
 export function isIdMapped({ policy, facts }: Pick<PlanInput, "policy" | "facts">, mount: Mount): boolean {
-  return mount.type === "bind" && !mount.readOnly && policy.userns === "private" && facts.privileged;
+  return mount.type === "bind" && policy.userns === "private" && facts.privileged;
 }
 
 function bind(input: PlanInput, mount: Exclude<Mount, { type: "tmpfs" }>, index: number): Step[] {
@@ -49,23 +49,27 @@ function bind(input: PlanInput, mount: Exclude<Mount, { type: "tmpfs" }>, index:
   // The sandbox's own, with its masks.
   if (mount.type !== "bind")
     return [step(label, "open_tree", [AT.FDCWD, `/${mount.type}`, CLONE_TREE], { save: "tree" }), ...attach];
-  const mapped = isIdMapped(input, mount);
-  const set =
-    MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV | (mount.readOnly ? MOUNT_ATTR.RDONLY : 0) | (mapped ? MOUNT_ATTR.IDMAP : 0);
+  const set = MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV | (mount.readOnly ? MOUNT_ATTR.RDONLY : 0);
   return [
     step(`mount.source-${index}`, "openat2", [{ slot: "old" }, relative(mount.source), FOUND, OPEN_HOW_SIZE], {
       save: "source",
     }),
     step(label, "open_tree", [{ slot: "source" }, "", CLONE_TREE | OPEN_TREE.AT_EMPTY_PATH], { save: "tree" }),
-    step(`mount.flags-${index}`, "mount_setattr", [
-      { slot: "tree" },
-      "",
-      WHOLE_TREE,
-      mountAttr(set, mapped ? { usernsFd: TETHER_FD.idmap } : {}),
-      MOUNT_ATTR_SIZE,
-    ]),
+    step(`mount.flags-${index}`, "mount_setattr", [{ slot: "tree" }, "", WHOLE_TREE, mountAttr(set), MOUNT_ATTR_SIZE]),
+    ...(isIdMapped(input, mount) ? [owners(mount, index)] : []),
     ...attach,
   ];
+}
+
+/** Not every file system can do it (EINVAL): what is only read then shows strangers' owners, what is written is refused. */
+function owners(mount: Extract<Mount, { type: "bind" }>, index: number): Step {
+  const attr = mountAttr(MOUNT_ATTR.IDMAP, { usernsFd: TETHER_FD.idmap });
+  return step(
+    `mount.owners-${index}`,
+    "mount_setattr",
+    [{ slot: "tree" }, "", WHOLE_TREE, attr, MOUNT_ATTR_SIZE],
+    mount.readOnly ? { tolerate: ["EINVAL"] } : {},
+  );
 }
 
 function tmpfs(input: PlanInput, mount: Extract<Mount, { type: "tmpfs" }>, index: number): Step[] {

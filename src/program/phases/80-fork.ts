@@ -13,6 +13,7 @@ import type { Shareable } from "#spec/security.ts";
 import { TETHER_FD } from "../descriptors.ts";
 import type { Phase } from "../phase.ts";
 import { type Step, step } from "../step.ts";
+import { bound } from "./05-parent.ts";
 
 /** A group that nobody is in. */
 const TETHER_GROUP = 0xffff_fff0;
@@ -24,7 +25,7 @@ const NAMESPACES: readonly (readonly [Shareable, number])[] = [
   ["uts", CLONE.NEWUTS],
 ];
 
-export const fork: Phase = ({ facts, policy }) => {
+export const fork: Phase = ({ facts, policy, keeper }) => {
   const isolated = policy.userns === "private";
   let flags = BigInt(CLONE.PIDFD | CLONE.NEWNS | (isolated ? CLONE.NEWUSER : 0));
   for (const [name, bit] of NAMESPACES) if (!policy.share.includes(name)) flags |= BigInt(bit);
@@ -36,9 +37,20 @@ export const fork: Phase = ({ facts, policy }) => {
   };
   // Where the job's root is the tether's user too: whoever shares user and group may set its limits (prlimit(2)), and
   // with RLIMIT_FSIZE cost us the record.
-  const group: Step[] = isolated ? [] : [step("tether.group", "setresgid", [TETHER_GROUP, TETHER_GROUP, TETHER_GROUP])];
+  const group: Step[] = isolated
+    ? []
+    : [
+        step("tether.group", "setresgid", [TETHER_GROUP, TETHER_GROUP, TETHER_GROUP]),
+        // Another group takes the signal of the parent's death away (PR_SET_PDEATHSIG(2const), "CAVEATS").
+        ...bound(keeper, "-again"),
+      ];
   return [
     ...group,
+    // Taken before the calls that answer new ones, which are then none of these: a pipe's end at the place of the other would
+    // be closed by it, and dup3(2) refuses a descriptor for itself.
+    step("go.reserve", "dup3", [TETHER_FD.report, { round: true }, O.CLOEXEC], {
+      each: { first: TETHER_FD.go, last: TETHER_FD.begunWrite },
+    }),
     step("go.make", "eventfd2", [0, EFD.CLOEXEC | EFD.SEMAPHORE], { save: "go" }),
     step("go.place", "dup3", [{ slot: "go" }, TETHER_FD.go, O.CLOEXEC]),
     step("begun.make", "pipe2", [{ out: "begun" }, O.CLOEXEC]),

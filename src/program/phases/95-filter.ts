@@ -41,9 +41,9 @@ function install(input: PlanInput): Step[] {
   const set = (filter: Filter, shown: string, flags: number, more: { save?: string } = {}): Step =>
     step("seccomp.install", "seccomp", [SECCOMP.SET_MODE_FILTER, flags, { filter, name: shown }], more);
   if (!isSupervised(input)) return wanted ? [set(wanted, name, wanted.flags ?? 0)] : [];
-  const { listener } = TETHER_FD;
+  const { listener, report } = TETHER_FD;
   const [filter, shown] =
-    input.learn || !wanted ? [learning(listener), "learning"] : [reporting(wanted, listener), name];
+    input.learn || !wanted ? [learning(listener, report), "learning"] : [reporting(wanted, listener), name];
   // Otherwise a signal whose handler does without SA_RESTART ends the wait with EINTR, which clone(2), for one, never is.
   const flags =
     SECCOMP_FILTER_FLAG.NEW_LISTENER | (input.facts.waitKillable ? SECCOMP_FILTER_FLAG.WAIT_KILLABLE_RECV : 0);

@@ -39,7 +39,17 @@ export function denialOf(filter: Filter, call: string | undefined, args: readonl
   return denies(action) ? action.errno : undefined;
 }
 
-/** Every call is the supervisor's to answer, but for sendmsg on `descriptor`, as with `reporting`. */
-export function learning(descriptor: number): Filter {
-  return { default: "USER_NOTIF", rules: [handOver(descriptor)] };
+/**
+ * Every call is the supervisor's to answer, but for sendmsg on `descriptor`, as with `reporting`, and what tells on
+ * `report` that it could not be made, and leaves: nobody but the caller has the listener then, and it would wait forever.
+ */
+export function learning(descriptor: number, report: number): Filter {
+  return {
+    default: "USER_NOTIF",
+    rules: [
+      handOver(descriptor),
+      { calls: ["write"], action: "ALLOW", args: [word(0, "==", report)] },
+      { calls: ["exit_group"], action: "ALLOW" },
+    ],
+  };
 }

@@ -107,7 +107,8 @@ export function attend(launched: Launched, options: AttendOptions): Outcome {
       const message = decodeMessage(messages.bytes.subarray(at, at + MESSAGE.size));
       if (message?.kind === "failed") failure ??= { step: message.step, errno: message.errno };
       if (message?.kind === "ended") over = true;
-      if (message?.kind !== "started") continue;
+      // Said of a workload that failed on its way too: it is no longer there.
+      if (message?.kind !== "started" || failure) continue;
       begun = true;
       options.started?.(workload);
       // What was heard before, this process or its earlier attempt.

@@ -3,10 +3,9 @@
  * does, and the same words on the same host make the same one: it is kept in a file, below the text of everything that
  * it was made from. A text that differs in whatever way finds nothing, and then a new one is made.
  */
-import { ERRNO } from "#ffi/abi/errno.ts";
 import { AT, O } from "#ffi/abi/fcntl.ts";
 import { RLIMIT } from "#ffi/abi/resource.ts";
-import { call, scratch } from "#ffi/call.ts";
+import { call, type Scratch, scratch } from "#ffi/call.ts";
 import { makePrivateDirectory, openBelow, readDescriptor, readLink, readText, writeDescriptor } from "#ffi/files.ts";
 import { VERSION } from "#version";
 
@@ -14,14 +13,22 @@ import { VERSION } from "#version";
 const MOST_FILES = 256;
 /** Nobody else's file is opened with O_NOATIME (open(2)), so that nobody can put a tether there for us. */
 const OURS = O.RDONLY | O.NOATIME;
-/** Lines of /proc/self/status that decide what a sandbox of ours can be. */
-const STATUS = /^(?:[UG]id|Groups|SigIgn|Cap\w+|NoNewPrivs|Seccomp):.*$/gm;
+/** Runs of lines of /proc/self/status that decide what a sandbox of ours can be: where each begins, and what comes behind. */
+const STATUS = [
+  ["Uid:", "FDSize:"],
+  ["Groups:", "NStgid:"],
+  ["SigIgn:", "SigCgt:"],
+  ["CapInh:", "Seccomp_filters:"],
+] as const;
 /** Variables that say where our own directories are. */
 const VARIABLES = ["HOME", "TELE_CONFIG_DIR", "TELE_STATE_DIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME"] as const;
 /** Files whose change changes users. */
 const USERS = ["/etc/passwd", "/etc/group"] as const;
-/** Bytes of `struct stat`, at most, and of it what no change of a file leaves as it was: device, inode, size, mtime and ctime. */
-const STAT = { size: 144, identity: [0, 8, 48, 88, 96, 104, 112] } as const;
+/** `struct stat` on both machines: device and inode; size; mtime and ctime. */
+const STAT = { size: 144, file: 0, length: 48, times: 88 } as const;
+
+/** So much of a text is hashed. */
+const HASHED = 200;
 
 /** Everything that a tether is made from, but the command's arguments behind its name. */
 export interface Making {
@@ -47,20 +54,28 @@ const FIRST_USERNS = "user:[4026531837]";
 
 /** Reads them, in less than a tenth of a millisecond. */
 export function circumstances(environment: NodeJS.ProcessEnv): Circumstances {
-  const status = readText("/proc/self/status").match(STATUS) ?? [];
+  const status = readText("/proc/self/status");
+  // By hand: a regular expression costs as much as everything else here.
+  const lines = STATUS.map((run) => {
+    const from = status.indexOf(run[0]);
+    return status.substring(from, status.indexOf(run[1], from));
+  });
   const userns = readLink("/proc/self/ns/user");
+  const isRoot = userns === FIRST_USERNS && lines[0]?.split("\t")[2] === "0";
   return {
     text: [
       VERSION,
       identityOf("/proc/self/exe"),
       readText("/proc/sys/kernel/random/boot_id"),
-      ...status,
+      ...lines,
       userns,
       openFiles(),
       ...VARIABLES.map((name) => environment[name] ?? "\u0001"),
       ...USERS.map(identityOf),
+      // What is mounted is in root's program (`Facts.unowned`).
+      isRoot ? readText("/proc/self/mountinfo") : "",
     ].join("\n"),
-    isRoot: userns === FIRST_USERNS && status.some((line) => /^Uid:\s+\d+\s+0\s/.test(line)),
+    isRoot,
   };
 }
 
@@ -118,7 +133,7 @@ export function keepTether(making: string, directory: string, { tether, namespac
     // A full disk keeps nothing.
   } finally {
     call("close", fd);
-    const memory = scratch(16 * 1024);
+    const memory = arena();
     const from = memory.text(`${directory}/${mine}`);
     // Renamed as a whole: nobody finds half a file, and whoever reads the old one goes on reading it.
     if (written) call("renameat2", AT.FDCWD, from, AT.FDCWD, memory.text(`${directory}/${name}`), 0);
@@ -135,25 +150,35 @@ export function keptDirectory({ isRoot }: Circumstances, environment: NodeJS.Pro
   return home?.startsWith("/") ? `${home}/.cache/tele/tethers` : undefined;
 }
 
-/** FNV-1a, 32 bits, of the text: no secret, only a number. */
+/** FNV-1a, 32 bits, of the text's end, which is what differs from call to call: no secret, only a number. */
 function fileOf(making: string): string {
   let hash = 0x811c9dc5;
-  for (let index = 0; index < making.length; index++) hash = Math.imul(hash ^ making.charCodeAt(index), 0x01000193);
+  for (let index = Math.max(0, making.length - HASHED); index < making.length; index++)
+    hash = Math.imul(hash ^ making.charCodeAt(index), 0x01000193);
   return String((hash >>> 0) % MOST_FILES);
 }
 
 /** What tells a file from every other, and from itself after a change; empty where it is not there. */
 function identityOf(path: string): string {
-  const memory = scratch(8192);
-  const room = memory.room(STAT.size);
-  if (call("newfstatat", AT.FDCWD, memory.text(path), room.address, 0) < 0) return "";
-  const view = new DataView(room.bytes.buffer, room.bytes.byteOffset, STAT.size);
-  return STAT.identity.map((at) => view.getBigUint64(at, true)).join(" ");
+  const memory = arena();
+  const { address, bytes } = memory.room(STAT.size);
+  if (call("newfstatat", AT.FDCWD, memory.text(path), address, 0) < 0) return "";
+  const words = (at: number, count: number): string =>
+    new Uint32Array(bytes.buffer, bytes.byteOffset + at, count).join();
+  return `${words(STAT.file, 4)} ${words(STAT.length, 2)} ${words(STAT.times, 8)}`;
 }
 
 /** The hard limit of open files (getrlimit(2)). */
 function openFiles(): string {
-  const room = scratch(4096).room(16);
-  if (call("prlimit64", 0, RLIMIT.NOFILE, 0, room.address) === -ERRNO.EPERM) return "";
-  return String(new DataView(room.bytes.buffer, room.bytes.byteOffset, 16).getBigUint64(8, true));
+  const { address, bytes } = arena().room(16);
+  call("prlimit64", 0, RLIMIT.NOFILE, 0, address);
+  return new Uint32Array(bytes.buffer, bytes.byteOffset + 8, 2).join();
+}
+
+let memory: Scratch | undefined;
+
+function arena(): Scratch {
+  memory ??= scratch(16 * 1024);
+  memory.reset();
+  return memory;
 }

@@ -7,6 +7,7 @@ import { MFD } from "#ffi/abi/memfd.ts";
 import { call, must, type Scratch, scratch } from "#ffi/call.ts";
 import { isTerminal } from "#ffi/terminal.ts";
 import { claimRange, type ClaimedRange } from "#host/claimed-range.ts";
+import { unownedNamespace } from "#host/mapping-namespace.ts";
 import { decodeRecord, RECORD } from "#program/report.ts";
 import { type Launched, launch } from "../launch.ts";
 import { attend, type Outcome } from "./attend.ts";
@@ -25,6 +26,7 @@ export function runKept(words: readonly string[], environment: NodeJS.ProcessEnv
   const directory = keptDirectory(here, environment);
   if (directory === undefined) return undefined;
   let range: ClaimedRange | undefined;
+  let unowned: number | undefined;
   try {
     const memory = scratch(4096);
     let record: number;
@@ -38,7 +40,8 @@ export function runKept(words: readonly string[], environment: NodeJS.ProcessEnv
       if (!kept) return undefined;
       record = must("memfd_create", memory.text("tele-record"), MFD.CLOEXEC);
       signals = catchSignals();
-      launched = launchKept(kept, record, words.slice(at + 1));
+      unowned = here.isRoot ? unownedNamespace() : undefined;
+      launched = launchKept(kept, record, words.slice(at + 1), unowned);
     } catch {
       return undefined;
     }
@@ -47,10 +50,16 @@ export function runKept(words: readonly string[], environment: NodeJS.ProcessEnv
     return outcome.started ? statusOf(outcome, record, memory) : undefined;
   } finally {
     range?.release();
+    if (unowned !== undefined) call("close", unowned);
   }
 }
 
-function launchKept({ tether, namespaces }: KeptTether, record: number, passed: readonly string[]): Launched {
+function launchKept(
+  { tether, namespaces }: KeptTether,
+  record: number,
+  passed: readonly string[],
+  unowned: number | undefined,
+): Launched {
   return launch({
     tether,
     namespaces,
@@ -60,6 +69,8 @@ function launchKept({ tether, namespaces }: KeptTether, record: number, passed: 
     cgroup: [],
     bound: true,
     passed,
+    // Whether the program wants it or not: to find that out would cost as much.
+    ...(unowned !== undefined && { unowned }),
     ...((namespaces & CLONE.NEWUSER) !== 0 && { ids: ownIds() }),
   });
 }

@@ -1,15 +1,18 @@
 /** From a spec to everything that `tele run` launches and `tele plan` shows; nothing of it runs yet. */
+import { call } from "#ffi/call.ts";
 import { hostArchitecture } from "#ffi/syscalls.ts";
 import { claimRange } from "#host/claimed-range.ts";
 import { readFacts } from "#host/facts.ts";
 import { fileSources } from "#host/mount-sources.ts";
+import { openUnowned } from "#host/unowned.ts";
 import { lookupUser } from "#host/users.ts";
 import { assemble } from "#program/assemble.ts";
 import { plan } from "#program/compose.ts";
 import { hardeningOf } from "#program/hardening.ts";
 import type { PlanInput } from "#program/phase.ts";
+import { isUnowned } from "#program/shape.ts";
 import type { Program } from "#program/step.ts";
-import type { Facts, IdMaps } from "#spec/facts.ts";
+import type { Facts, IdMapLine, IdMaps } from "#spec/facts.ts";
 import type { Enforced } from "#spec/job.ts";
 import { mapsOf } from "#spec/facts.ts";
 import { effectiveLimits } from "#spec/limits.ts";
@@ -44,6 +47,8 @@ export interface Foreground {
   /** The map of its tether's own user namespace. */
   readonly tetherIds?: IdMaps;
   readonly subordinate?: SubordinateMap;
+  /** The user namespace for `Facts.unowned`, where the program asks for it. */
+  readonly unowned?: number;
   /** Gives everything back. */
   close(): Promise<void>;
 }
@@ -59,7 +64,10 @@ export async function prepareForeground(asked: JobSpec, options: ForegroundOptio
     for (const step of undo.splice(0).reverse()) await step();
   };
   try {
-    const facts: Facts = { ...readFacts(options.hide), cgroup: limits.ways };
+    const found = readFacts(options.hide);
+    const unowned = found.privileged ? openUnowned() : undefined;
+    if (unowned) undo.push(() => call("close", unowned.namespace));
+    const facts: Facts = { ...found, cgroup: limits.ways, ...(unowned && { unowned: unowned.points }) };
     const subordinate = options.subids && !facts.privileged ? subordinateMap() : undefined;
     const most = facts.privileged ? IDS : subordinate?.count;
     const inputFor = (spec: JobSpec, ids?: IdMaps): PlanInput => ({
@@ -78,7 +86,7 @@ export async function prepareForeground(asked: JobSpec, options: ForegroundOptio
       facts,
       keeper: "parent",
       ...(most !== undefined && { ids: most }),
-      enforced: (spec) => enforcedOf(limits, inputFor(spec)),
+      enforced: (spec) => enforcedOf(limits, { spec, facts }),
     };
     const spec = admit(asked, host);
     const planned = inputFor(spec);
@@ -99,6 +107,7 @@ export async function prepareForeground(asked: JobSpec, options: ForegroundOptio
       enforced: enforcedOf(limits, input),
       ...(!facts.privileged && { tetherIds: subordinate?.maps ?? ownIds() }),
       ...(subordinate && { subordinate }),
+      ...(unowned && isUnowned(input) && { unowned: unowned.namespace }),
       close,
     };
   } catch (error) {
@@ -112,21 +121,28 @@ function unprivilegedIds(
   { uid, gid }: { readonly uid: number; readonly gid: number },
   subordinate: SubordinateMap | undefined,
 ): IdMaps {
-  if (subordinate) return mapsOf({ start: 0, count: subordinate.count });
+  if (subordinate) {
+    // Line by line: no line of a map may span two of its parent's (user_namespaces(7)).
+    const same = ({ inside, count }: IdMapLine): IdMapLine => ({ inside, outside: inside, count });
+    return { uids: subordinate.maps.uids.map(same), gids: subordinate.maps.gids.map(same) };
+  }
   return { uids: [{ inside: uid, outside: 0, count: 1 }], gids: [{ inside: gid, outside: 0, count: 1 }] };
 }
 
 /** By what each limit and each hardening is held. */
-function enforcedOf(limits: ForegroundLimits, input: PlanInput): Enforced {
-  const { spec, facts, policy, ids } = input;
+function enforcedOf(
+  limits: ForegroundLimits,
+  { spec, facts, ids }: Pick<PlanInput, "spec" | "facts" | "ids">,
+): Enforced {
+  const { nofile } = effectiveLimits(spec.limits);
   return {
     ...limits.expected(),
     nofile: {
       by: "rlimit",
-      ...(input.limits.nofile > facts.nofileHard && { why: `no more than ${facts.nofileHard}, our own hard limit` }),
+      ...(nofile > facts.nofileHard && { why: `no more than ${facts.nofileHard}, our own hard limit` }),
     },
     output: { by: "none", why: "its output is not kept" },
     timeout: spec.timeout === undefined ? { by: "none", why: "no timeout was asked for" } : { by: "tele" },
-    ...hardeningOf(policy, facts, { spec, ...(ids && { ids }) }),
+    ...hardeningOf(policyOf(spec), facts, { spec, ...(ids && { ids }) }),
   };
 }

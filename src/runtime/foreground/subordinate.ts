@@ -1,7 +1,7 @@
 /** An ordinary user's subordinate ids: written by set-user-ID programs that know who was given which (newuidmap(1)). */
 import { spawnSync } from "node:child_process";
-import { userInfo } from "node:os";
 import { TeleError } from "#errors";
+import { readText } from "#ffi/files.ts";
 import { subordinateIds } from "#host/userns.ts";
 import type { IdMapLine, IdMaps } from "#spec/facts.ts";
 
@@ -40,12 +40,13 @@ export function subordinateMap(): SubordinateMap {
   };
 }
 
+/** The runtime's own answer may be $USER. */
 function nameOf(uid: number): string {
-  try {
-    return userInfo().username;
-  } catch {
-    return String(uid);
-  }
+  const fields = readText("/etc/passwd")
+    .split("\n")
+    .map((line) => line.split(":"))
+    .find((line) => line[2] === String(uid));
+  return fields?.[0] ?? String(uid);
 }
 
 interface Range {
