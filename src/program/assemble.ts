@@ -146,6 +146,9 @@ function keep(
 
   call("close_range", immediate(TETHER_FD.stdin), immediate(TETHER_FD.stderr), immediate(0));
   call("dup3", { kind: "value", offset: data.slot("out main-pidfd") }, immediate(TETHER_FD.main), immediate(O.CLOEXEC));
+  // Without a daemon no pipe is kept there, and what the steps have opened took these numbers: the old root among them.
+  if (keeper === "parent")
+    call("close_range", immediate(TETHER_FD.stdoutRead), immediate(TETHER_FD.reportRead), immediate(0));
   call("close_range", immediate(TETHER_FD.begunWrite), immediate(LAST_DESCRIPTOR), immediate(0));
   // End of file: the workload's execve has closed its end, or it has reported its failure and is gone.
   call("read", immediate(TETHER_FD.begunRead), address(word), immediate(1));

@@ -28,9 +28,22 @@ const BPF_IN_C: Readonly<Record<string, string>> = {
   RETURN: "BPF_RET | BPF_K",
 };
 
+/** A control message with one descriptor, as the macros of cmsg(3) lay it out. */
+const CMSG_IN_C: Readonly<Record<string, string>> = {
+  size: "CMSG_SPACE(sizeof(int))",
+  length: "CMSG_LEN(sizeof(int))",
+  level: "offsetof(struct cmsghdr, cmsg_level)",
+  type: "offsetof(struct cmsghdr, cmsg_type)",
+  data: "CMSG_LEN(0)",
+};
+
 /** Module, export, and what it is in C. A record's keys are appended or looked up; a function has tests of its own. */
 export const HELD: Readonly<Record<string, Readonly<Record<string, Held>>>> = {
   "audit.ts": { AUDIT_ARCH: prefix("AUDIT_ARCH_") },
+  "bpf.ts": {
+    SOCK_FILTER_SIZE: is("sizeof(struct sock_filter)"),
+    SOCK_FPROG: offsets("struct sock_fprog", {}),
+  },
   "capabilities.ts": {
     LINUX_CAPABILITY_VERSION_3: is("_LINUX_CAPABILITY_VERSION_3"),
     CAP_LAST_CAP: is("CAP_LAST_CAP"),
@@ -49,9 +62,39 @@ export const HELD: Readonly<Record<string, Readonly<Record<string, Held>>>> = {
     EPOLL_EVENT: offsets("struct epoll_event", {}),
   },
   "errno.ts": { ERRNO: prefix("") },
+  "eventfd.ts": { EFD: prefix("EFD_", "libc") },
   "fcntl.ts": { O: prefix("O_"), F: prefix("F_"), AT: prefix("AT_"), F_SEAL: prefix("F_SEAL_"), LOCK: prefix("LOCK_") },
   "flags.ts": {},
+  "fsopen.ts": {
+    FSOPEN: prefix("FSOPEN_"),
+    FSMOUNT: prefix("FSMOUNT_"),
+    FSCONFIG: prefix("FSCONFIG_"),
+  },
+  "keyctl.ts": { KEYCTL: prefix("KEYCTL_") },
+  "landlock.ts": {
+    LANDLOCK_RULE: prefix("LANDLOCK_RULE_"),
+    LANDLOCK_CREATE_RULESET_VERSION: is("LANDLOCK_CREATE_RULESET_VERSION"),
+    LANDLOCK_ACCESS_FS: prefix("LANDLOCK_ACCESS_FS_"),
+    // Its first field; newer ones follow, and their kernels take the shorter structure too (landlock_create_ruleset(2)).
+    LANDLOCK_RULESET_SIZE: is("sizeof(((struct landlock_ruleset_attr *)0)->handled_access_fs)"),
+    LANDLOCK_PATH_BENEATH: offsets("struct landlock_path_beneath_attr", {}),
+  },
   "memfd.ts": { MFD: prefix("MFD_") },
+  "message.ts": {
+    MSG: prefix("MSG_", "libc"),
+    MSGHDR: offsets(
+      "struct msghdr",
+      {
+        iov: "msg_iov",
+        iovlen: "msg_iovlen",
+        control: "msg_control",
+        controllen: "msg_controllen",
+        flags: "msg_flags",
+      },
+      "libc",
+    ),
+    CMSG: { headers: "libc", inC: (key) => CMSG_IN_C[key] ?? key },
+  },
   "mount-api.ts": {
     OPEN_TREE: prefix(""),
     MOVE_MOUNT: prefix("MOVE_MOUNT_"),
@@ -64,11 +107,16 @@ export const HELD: Readonly<Record<string, Readonly<Record<string, Held>>>> = {
     IFF: prefix("IFF_", "libc"),
     IFREQ: offsets("struct ifreq", { name: "ifr_name", flags: "ifr_flags" }, "libc"),
   },
+  "openat2.ts": { RESOLVE: prefix("RESOLVE_"), OPEN_HOW_SIZE: is("sizeof(struct open_how)") },
   "personality.ts": {
     PERSONALITY: { headers: "kernel", inC: (key) => (key === "LINUX" ? "PER_LINUX" : key) },
     PERSONALITY_ASK: is("0xffffffffU"),
   },
-  "prctl.ts": { PR: prefix("PR_"), PR_CAP_AMBIENT_CLEAR_ALL: is("PR_CAP_AMBIENT_CLEAR_ALL") },
+  "prctl.ts": {
+    PR: prefix("PR_"),
+    PR_CAP_AMBIENT_RAISE: is("PR_CAP_AMBIENT_RAISE"),
+    PR_CAP_AMBIENT_CLEAR_ALL: is("PR_CAP_AMBIENT_CLEAR_ALL"),
+  },
   "resource.ts": {
     RLIMIT: prefix("RLIMIT_"),
     RUSAGE_SELF: is("RUSAGE_SELF"),
@@ -118,7 +166,7 @@ export const HELD: Readonly<Record<string, Readonly<Record<string, Held>>>> = {
     LAST_SIGNAL: { headers: "libc", inC: "NSIG - 1" },
   },
   "socket.ts": { AF: prefix("AF_", "libc"), SOCK: prefix("SOCK_", "libc") },
-  "stat.ts": { S_IFCHR: is("S_IFCHR") },
+  "stat.ts": { S_IFCHR: is("S_IFCHR"), S_IFREG: is("S_IFREG") },
   "time.ts": { CLOCK: prefix("CLOCK_") },
   "tty.ts": { TIOC: prefix("TIOC", "libc"), TCGETS: { headers: "libc", inC: "TCGETS" } },
   "wait.ts": {
@@ -140,6 +188,8 @@ export const HELD: Readonly<Record<string, Readonly<Record<string, Held>>>> = {
 export const NEWER: Readonly<Record<string, string>> = {
   MFD_NOEXEC_SEAL: "Linux 6.3",
   MFD_EXEC: "Linux 6.3",
+  LANDLOCK_ACCESS_FS_TRUNCATE: "Linux 6.2",
+  LANDLOCK_ACCESS_FS_IOCTL_DEV: "Linux 6.10",
 };
 
 /** Headers of the kernel; `stddef.h` is the compiler's. */
@@ -158,10 +208,13 @@ export const KERNEL_HEADERS = [
   "linux/fcntl.h",
   "linux/filter.h",
   "linux/ioctl.h",
+  "linux/keyctl.h",
+  "linux/landlock.h",
   "linux/memfd.h",
   "linux/mman.h",
   "linux/mount.h",
   "linux/netlink.h",
+  "linux/openat2.h",
   "linux/personality.h",
   "linux/prctl.h",
   "linux/resource.h",
@@ -181,6 +234,7 @@ export const LIBC_HEADERS = [
   "signal.h",
   "stdio.h",
   "string.h",
+  "sys/eventfd.h",
   "sys/ioctl.h",
   "sys/mount.h",
   "sys/socket.h",

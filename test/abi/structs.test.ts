@@ -2,7 +2,9 @@
 import { expect, test } from "bun:test";
 import { capHeader, capData } from "#ffi/abi/capabilities.ts";
 import { CLONE, CLONE_CLEAR_SIGHAND, CLONE_INTO_CGROUP, cloneArgs } from "#ffi/abi/clone.ts";
+import { O } from "#ffi/abi/fcntl.ts";
 import { MOUNT_ATTR, mountAttr } from "#ffi/abi/mount-api.ts";
+import { openHow, RESOLVE } from "#ffi/abi/openat2.ts";
 import { rlimit } from "#ffi/abi/resource.ts";
 import { SIGACTION_SIZE, SIGSET_SIZE } from "#ffi/abi/signal.ts";
 import { KERNEL_HEADERS } from "./held.ts";
@@ -34,7 +36,18 @@ const STRUCTURES: Readonly<Record<string, readonly [inC: string, ours: Uint8Arra
     "struct __user_cap_header_struct it = { .version = _LINUX_CAPABILITY_VERSION_3, .pid = 0 };",
     capHeader(),
   ],
-  cap_data: ["struct __user_cap_data_struct it[_LINUX_CAPABILITY_U32S_3] = {};", capData([])],
+  no_cap_data: ["struct __user_cap_data_struct it[_LINUX_CAPABILITY_U32S_3] = {};", capData([])],
+  cap_data: [
+    `struct __user_cap_data_struct it[_LINUX_CAPABILITY_U32S_3] = {
+       { .effective = 1u << CAP_CHOWN | 1u << CAP_SETFCAP, .permitted = 1u << CAP_CHOWN | 1u << CAP_SETFCAP,
+         .inheritable = 1u << CAP_CHOWN },
+       { .effective = 1u << (CAP_BPF - 32), .permitted = 1u << (CAP_BPF - 32), .inheritable = 1u << (CAP_BPF - 32) } };`,
+    capData([0, 31, 39], [0, 39]),
+  ],
+  open_how: [
+    "struct open_how it = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS };",
+    openHow(O.PATH | O.CLOEXEC, RESOLVE.IN_ROOT | RESOLVE.NO_SYMLINKS),
+  ],
   sigaction: ["struct sigaction it = { .sa_handler = SIG_DFL };", new Uint8Array(SIGACTION_SIZE)],
   sigset: ["sigset_t it = {0};", new Uint8Array(SIGSET_SIZE)],
 };

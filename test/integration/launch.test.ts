@@ -92,7 +92,15 @@ describe("a step that fails is the one to blame", () => {
     }),
   });
 
-  for (const label of ["tether.name", "root.clone", "pivot.swap", "dev.pts", "proc.mount", "root.close"]) {
+  for (const label of [
+    "tether.name",
+    "root.clone",
+    "pivot.swap",
+    "dev.pts",
+    "proc.mount",
+    "pivot.detach",
+    "workload.fork",
+  ]) {
     test(`${label}, before the fork: the tether leaves at once`, async () => {
       const sandbox = openSandbox({ command: ["/bin/echo", "ran"] }, broken(label));
       expect(await sandbox.left()).toBe(125);
