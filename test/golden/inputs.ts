@@ -125,6 +125,7 @@ export const INPUTS: Readonly<Record<string, PlanInput>> = {
     {},
     { files: ["/etc/hosts"], keeper: "parent" },
   ),
+  "host-tree-without-owners": input({ command }, { unowned: ["/boot", "/srv/data"] }, {}, BY_PARENT),
   "landlock-paths": input({
     command,
     security: { read: ["/usr", "/lib", "/lib64", "/bin", "/etc/hosts"], write: ["/tmp"] },

@@ -21,7 +21,10 @@ interface Report {
 
 function run(words: readonly string[]): { status: number | null; stdout: string; stderr: string } {
   const [program = "", ...args] = words;
-  return spawnSync(program, args, { encoding: "utf8", env: { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent" } });
+  return spawnSync(program, args, {
+    encoding: "utf8",
+    env: { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", BUN_RUNTIME_TRANSPILER_CACHE_PATH: "0" },
+  });
 }
 
 function doctor(...before: string[]): Report {

@@ -15,8 +15,11 @@ import { join } from "node:path";
 import { CLONE } from "#ffi/abi/clone.ts";
 import { RLIMIT, rlimit } from "#ffi/abi/resource.ts";
 import { call, must, scratch, SystemError } from "#ffi/call.ts";
+import { mappingNamespace } from "#host/mapping-namespace.ts";
 import type { Program } from "#program/step.ts";
+import { listenerSockets } from "#runtime/call-listener.ts";
 import { launch } from "#runtime/launch.ts";
+import { mapsOf } from "#spec/facts.ts";
 import { holdings, openSandbox, runSandbox, type SandboxOptions } from "#test/support/sandbox.ts";
 
 // Not below /tmp, which is the job's own inside.
@@ -124,6 +127,32 @@ describe("a step that fails is the one to blame", () => {
       const lived = await runSandbox({ command: ["/bin/echo", "ran"] }, broken(label));
       expect(lived.blame).toEqual({ step: label, call: "close", errno: "EBADF" });
       expect(lived).toMatchObject({ out: "", err: "", status: 125, record: { exitCode: 125 } });
+    });
+  }
+});
+
+describe("no descriptor of the tether's is a way out for a working directory (CVE-2024-21626)", () => {
+  const bind = (source: string, target: string) => ({ type: "bind" as const, source, target, readOnly: true });
+  const specs: Readonly<Record<string, Omit<Parameters<typeof runSandbox>[0], "command">>> = {
+    "in the host's tree": { mounts: [bind("/usr/lib", "/tmp/a"), bind("/usr/bin", "/tmp/b")] },
+    "in an empty root": { root: { type: "empty" }, mounts: [bind("/usr/lib", "/a"), bind("/usr/bin", "/b/c")] },
+    "where denials are reported": { mounts: [bind("/usr/lib", "/tmp/a")], security: { reportDenied: true } },
+  };
+  for (const [where, spec] of Object.entries(specs)) {
+    test(where, async () => {
+      const idmap = mappingNamespace(mapsOf({ start: 2 ** 31, count: 65_536 }));
+      const { ours, theirs } = listenerSockets();
+      const request: SandboxOptions["request"] = (asked) => ({ ...asked, idmap, listener: theirs });
+      const entered: string[] = [];
+      for (let fd = 0; fd < 40; fd++) {
+        const lived = await runSandbox(
+          { ...spec, command: ["/bin/true"], workdir: `/proc/self/fd/${fd}` },
+          { request },
+        );
+        if (lived.blame?.step !== "workdir.enter") entered.push(`${fd}: ${lived.blame?.step}`);
+      }
+      for (const one of [idmap, ours, theirs]) call("close", one);
+      expect(entered).toEqual([]);
     });
   }
 });

@@ -7,6 +7,8 @@ import type { Program, Step } from "#program/step.ts";
 const FAILURES: readonly { readonly errno: ErrnoName; readonly call: Pick<Step, "call" | "args"> }[] = [
   { errno: "EBADF", call: { call: "close", args: [-1] } },
   { errno: "EINVAL", call: { call: "dup3", args: [0, 0, 0] } },
+  // A pid that no kernel gives (PID_MAX_LIMIT, proc(5)).
+  { errno: "ESRCH", call: { call: "kill", args: [0x3fff_ffff, 0] } },
 ];
 
 /** The program whose step fails, and with what. */

@@ -12,14 +12,15 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { CLONE } from "#ffi/abi/clone.ts";
+import { call } from "#ffi/call.ts";
 import { readFacts } from "#host/facts.ts";
+import { openUnowned } from "#host/unowned.ts";
 import { fileSources } from "#host/mount-sources.ts";
 import { plan } from "#program/compose.ts";
 import type { PlanInput } from "#program/phase.ts";
 import { isIdMapped } from "#program/phases/60-mounts.ts";
 import { isSupervised } from "#program/phases/95-filter.ts";
 import type { Program } from "#program/step.ts";
-import { CAPABILITIES } from "#spec/capabilities.ts";
 import type { IdMaps } from "#spec/facts.ts";
 import type { Mount } from "#spec/mounts.ts";
 import { until } from "#test/support/until.ts";
@@ -62,6 +63,7 @@ export function ground(name: string, golden: PlanInput): Ground {
     ...((program.namespaces & CLONE.NEWUSER) !== 0 && { ids: around(input.ids) }),
     ...(input.ids && input.spec.mounts.some((mount) => isIdMapped(input, mount)) && { mapped: input.ids }),
     supervised: isSupervised(input),
+    unowned: input.facts.unowned !== undefined,
   };
   return {
     program,
@@ -97,7 +99,6 @@ function rebased(golden: PlanInput, folder: string, cgroups: Cgroups): PlanInput
   const command = name.includes("/") ? ["/usr/bin/printf", "ran\\n"] : [name, ...words];
   return {
     ...golden,
-    policy: golden.policy.userns === "private" ? golden.policy : { ...golden.policy, capabilities: held(golden) },
     spec: {
       ...spec,
       command,
@@ -109,6 +110,8 @@ function rebased(golden: PlanInput, folder: string, cgroups: Cgroups): PlanInput
     facts: {
       ...facts,
       lastCapability: Math.min(facts.lastCapability, here.lastCapability),
+      held: here.held,
+      ...(facts.unowned && { unowned: mountPoints() }),
       nofileHard: Math.min(facts.nofileHard, here.nofileHard),
       landlock: Math.min(facts.landlock, here.landlock),
       hide: facts.hide.map((_, index) => {
@@ -122,10 +125,12 @@ function rebased(golden: PlanInput, folder: string, cgroups: Cgroups): PlanInput
   };
 }
 
-/** Without a user namespace of its own a job has at most what we have: root of a container lacks a few. */
-function held({ policy }: PlanInput): PlanInput["policy"]["capabilities"] {
-  const ours = BigInt(`0x${/^CapPrm:\s*([0-9a-f]+)/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? 0}`);
-  return policy.capabilities.filter((name) => (ours >> BigInt(CAPABILITIES.indexOf(name))) & 1n);
+/** Where the host's tree has other mounts. Fails where its root's file system cannot be id-mapped. */
+function mountPoints(): readonly string[] {
+  const found = openUnowned();
+  if (!found) throw new Error("the root's file system takes no id-mapped mount: run this on ext4, xfs or btrfs");
+  call("close", found.namespace);
+  return found.points;
 }
 
 /** As many directories as there were, the program in the last alone: so that every step of the search is made. */

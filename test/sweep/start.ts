@@ -1,7 +1,7 @@
 /** Launches from plain data, so that another process can be told what to launch. */
 import { closeSync, openSync, writeFileSync } from "node:fs";
 import { call } from "#ffi/call.ts";
-import { mappingNamespace } from "#host/mapping-namespace.ts";
+import { mappingNamespace, unownedNamespace } from "#host/mapping-namespace.ts";
 import { listenerSockets } from "#runtime/call-listener.ts";
 import { launch, type Launched } from "#runtime/launch.ts";
 import type { IdMaps } from "#spec/facts.ts";
@@ -22,6 +22,8 @@ export interface Means {
   readonly ids?: IdMaps;
   /** Of the job, for its id-mapped mounts. */
   readonly mapped?: IdMaps;
+  /** Whether the host's tree is shown without owners. */
+  readonly unowned: boolean;
   /** Whether somebody takes the listener of the workload's filter. */
   readonly supervised: boolean;
 }
@@ -46,6 +48,8 @@ export function start(means: Means, tether: Uint8Array): Started {
     const output = means.output === undefined ? undefined : file(means.output, "w");
     const idmap = means.mapped && mappingNamespace(means.mapped);
     if (idmap !== undefined) raw.push(idmap);
+    const unowned = means.unowned ? unownedNamespace() : undefined;
+    if (unowned !== undefined) raw.push(unowned);
     const sockets = means.supervised ? listenerSockets() : undefined;
     if (sockets) raw.push(sockets.theirs);
     const launched = launch({
@@ -59,6 +63,7 @@ export function start(means: Means, tether: Uint8Array): Started {
       ...(output !== undefined && { output: { stdout: output, stderr: output } }),
       ...(ids && { ids, writeIds: (pid: number) => writeIds(pid, ids) }),
       ...(idmap !== undefined && { idmap }),
+      ...(unowned !== undefined && { unowned }),
       ...(sockets && { listener: sockets.theirs }),
     });
     return { ...launched, ...(sockets && { listener: sockets.ours }) };

@@ -323,7 +323,7 @@ describe("the file", () => {
   });
 
   test("in a directory that is not there is refused with the kernel's word for it", () => {
-    const error = thrown(() => openStore("/nonexistent/state.db"));
+    const error = thrown(() => openStore(`${path}.missing/state.db`));
     expect([error.code, error.fields.errno]).toEqual(["FAILED_PRECONDITION", "ENOENT"]);
   });
 

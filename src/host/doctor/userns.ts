@@ -117,5 +117,6 @@ export function hiddenBelowProc(mountinfo: string): string[] {
       .filter((mount) => !MADE_FOR_MOUNTS.some((place) => mount.point === `${point}/${place}`))
       .map((mount) => mount.point);
   const covers = mounts.filter(({ type, root }) => type === "proc" && root === "/").map(coversOf);
-  return covers.find((list) => list.length === 0) ?? covers[0] ?? [];
+  // The last one is the one that is seen: what lies over the others as a whole is no news.
+  return covers.find((list) => list.length === 0) ?? covers.at(-1) ?? [];
 }
