@@ -68,9 +68,19 @@ function marked(
   });
 }
 
+/** Behind a file's name the shell takes a slash amiss. */
+const tidy = (target: string): string => target.replace(/(.)\/+$/, "$1");
+
 /** The command that looks around and exits with this status. */
 export function probe(spec: JobSpec, folder: Folder, status: number): string[] {
-  return ["/bin/sh", "-c", SCRIPT, "probe", String(status), ...marked(spec, folder).map(({ mount }) => mount.target)];
+  return [
+    "/bin/sh",
+    "-c",
+    SCRIPT,
+    "probe",
+    String(status),
+    ...marked(spec, folder).map(({ mount }) => tidy(mount.target)),
+  ];
 }
 
 /** Holds what the probe said against the spec: `asked` for as it was, `spec` as it was admitted. */

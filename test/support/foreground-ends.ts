@@ -129,7 +129,7 @@ export function foregroundEnds(): void {
     const child = startTele(["run", "--", "sh", "-c", `echo ready; sleep 1000; : ${word}`]);
     await wrote(child, "ready");
     const tether = await until("the tether", () =>
-      withMark(word).find((pid) => readFileSync(`/proc/${pid}/comm`, "utf8").startsWith("tele")),
+      withMark(word).find((pid) => readFileSync(`/proc/${pid}/comm`, "utf8").trim() === "tele-tether"),
     );
     process.kill(tether, "SIGKILL");
     expect((await ended(child)).status).toBe(137);

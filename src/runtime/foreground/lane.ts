@@ -47,7 +47,8 @@ export function runKept(words: readonly string[], environment: NodeJS.ProcessEnv
     }
     const outcome = attend(launched, { signals });
     call("close", launched.pidfd);
-    return outcome.started ? statusOf(outcome, record, memory) : undefined;
+    // Only a step that failed says for certain that the command has not begun: nothing is ever run twice.
+    return outcome.started || !outcome.failure ? statusOf(outcome, record, memory) : undefined;
   } finally {
     range?.release();
     if (unowned !== undefined) call("close", unowned);
