@@ -1,5 +1,5 @@
 /** Whole processes side by side: how long until `/bin/true` in fresh namespaces is over. */
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { programPath } from "#test/support/needs.ts";
@@ -57,9 +57,13 @@ function placesIn(folder: string, root: string): Record<Place, Responder> {
   // OCI runtimes want a mounted root and no hybrid cgroups: they run in a mount namespace made so.
   const prepare = `mount --bind / ${root} && { umount /sys/fs/cgroup/unified 2>/dev/null || :; } && exec ${clock}`;
   const drop = ["--reuid", nobody, "--regid", nobody, "--clear-groups", "--inh-caps=-all", clock];
+  // As a login gives one to its user.
+  const runtime = join(folder, "runtime");
+  mkdirSync(runtime);
+  chownSync(runtime, Number(nobody), Number(nobody));
   return {
     root: responder(clock, []),
-    user: responder("setpriv", drop, { PATH: process.env["PATH"], HOME: "/" }),
+    user: responder("setpriv", drop, { PATH: process.env["PATH"], HOME: "/", XDG_RUNTIME_DIR: runtime }),
     prepared: responder("unshare", ["--mount", "sh", "-c", prepare]),
   };
 }
