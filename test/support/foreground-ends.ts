@@ -173,10 +173,16 @@ export function foregroundEnds(): void {
     test("tells the start, with what is held, and the end", async () => {
       const { lines, status } = await statusOf([], "exit 3");
       expect(status).toBe(3);
+      // Its pid is told while it has one: this command may be over by then.
       expect(lines).toMatchObject([
-        { event: "started", pid: expect.any(Number), enforced: { seccomp: { by: "kernel" }, memory: { by: "none" } } },
+        { event: "started", enforced: { seccomp: { by: "kernel" }, memory: { by: "none" } } },
         { event: "ended", end: { reason: "EXITED", exitCode: 3, usage: { wallUs: expect.any(Number) } } },
       ]);
+    });
+
+    test("tells the pid of what goes on, as the host numbers it", async () => {
+      const { lines } = await statusOf(["--timeout", "1s"], "sleep 1000");
+      expect(lines[0]).toMatchObject({ event: "started", pid: expect.any(Number) });
     });
 
     test("tells what was timed out, and what never started", async () => {
