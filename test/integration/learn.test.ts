@@ -131,9 +131,17 @@ test("a call that was not learned is refused with ENOSYS, and learning allows wh
 
 test("calls that signals interrupted before they were taken up are told of", async () => {
   need("root");
-  const found = await supervised(sh("timeout -s KILL 0.2 sh -c 'while :; do (exit 1) & (exit 2) & wait; done'"), true);
-  expect(found.status).toBe(137);
-  expect(found.missed).toBeGreaterThan(0);
+  // Whether one is hit is chance: most rounds have some.
+  let missed = 0;
+  for (let round = 0; round < 50 && missed === 0; round++) {
+    const found = await supervised(
+      sh("timeout -s KILL 0.2 sh -c 'while :; do (exit 1) & (exit 2) & wait; done'"),
+      true,
+    );
+    expect(found.status).toBe(137);
+    ({ missed } = found);
+  }
+  expect(missed).toBeGreaterThan(0);
   expect((await supervised({ command: ["/bin/true"] }, true)).missed).toBe(0);
 });
 
