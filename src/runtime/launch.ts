@@ -92,6 +92,11 @@ export function launch(request: LaunchRequest): Launched {
     return fd;
   };
   const ownPipe = (size?: number): [number, number] => pipe(memory, size).map(own) as [number, number];
+  /** Closed now, and not once more at the end: the number may be somebody else's by then. */
+  const drop = (fd: number): void => {
+    open.splice(open.indexOf(fd), 1);
+    call("close", fd);
+  };
   try {
     // First of all: it uses the arena up and starts over.
     const tether = own(sealed(memory, request.tether));
@@ -128,7 +133,7 @@ export function launch(request: LaunchRequest): Launched {
       ["execveat", tether, empty, argv, memory.bytes(words(0)), AT.EMPTY_PATH],
     ];
     const born = request.ids
-      ? bornMapped(memory, request, request.ids, calls, ownPipe)
+      ? bornMapped(memory, request, request.ids, calls, { ownPipe, drop })
       : bornAtOnce(memory, request, calls);
     const given = [report[0], stdout?.[0], stderr?.[0]].filter((fd) => fd !== undefined);
     for (const fd of given) {
@@ -161,7 +166,7 @@ function bornMapped(
   request: LaunchRequest,
   ids: IdMaps,
   calls: readonly ChildCall[],
-  ownPipe: () => [number, number],
+  { ownPipe, drop }: { ownPipe: () => [number, number]; drop: (fd: number) => void },
 ): Pick<Child, "pid" | "pidfd"> {
   const go = ownPipe();
   const begun = ownPipe();
@@ -185,7 +190,7 @@ function bornMapped(
     refused = error as Error;
   }
   must("write", go[1], byte.address, 1);
-  call("close", begun[1]);
+  drop(begun[1]);
   // End of file: its execve, or its end, has closed the other copy.
   call("read", begun[0], byte.address, 1);
   if (refused === undefined) return settled(born);

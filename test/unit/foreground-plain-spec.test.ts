@@ -8,7 +8,7 @@ const plain: JobSpecInput[] = [
   { command: ["/bin/echo", "", "a b", "ä€😀"], env: { A: "1", B: "" } },
   { command: ["env"], env: {}, clearEnv: true },
   { command: ["env"], env: { PATH: "" } },
-  { command: ["make"], workdir: "/work/a b", user: "33:44", timeout: "1.5h" },
+  { command: ["make"], workdir: "/srv/a b", user: "33:44", timeout: "1.5h" },
   { command: ["make"], timeout: "250ms", user: "7" },
   {
     command: ["make"],

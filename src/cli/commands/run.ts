@@ -50,7 +50,7 @@ export default command({
   trailing: { valueHint: "COMMAND [ARG...]", required: true },
   examples: [
     "tele run -- make test",
-    "tele run --bind $PWD:/work -w /work --memory 1Gi --timeout 5m -- ./build.sh",
+    "tele run --bind $PWD:/tmp/src -w /tmp/src --memory 1Gi --timeout 5m -- ./build.sh",
     "tele run --no-new-session -- bash",
   ],
   run: async ({ flags, globals, trailing }) => {
